@@ -1,0 +1,266 @@
+"""What a config may say. Plain data: a config cannot run code.
+
+Each class is one block of the YAML; ``aiops.reading`` turns a file into an `Experiment` and
+answers mistakes with file and line.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = str | int | float | bool
+
+NOT_RECORDED = "not_recorded"
+"""The word for ``data.patient`` when the table does not say whose case it is."""
+
+
+class Config(BaseModel):
+    """A block of a config: frozen, and nothing in it that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AttributeConfig(Config):
+    """One attribute of patients or cases, by which figures are broken down."""
+
+    column: str = Field(description="Column of the table.")
+    values: dict[Scalar, str] = Field(
+        default={}, description="Values of the column and the names of their groups."
+    )
+    bands: list[float] = Field(
+        default=[], description="Lower edges of bands for a number, ascending; the last is open."
+    )
+    range: tuple[float, float] | None = Field(
+        default=None, description="Plausible range of a number; the audit names what lies outside."
+    )
+    per: Literal["patient", "case"] = Field(
+        default="patient",
+        description="`patient`: must not differ between a patient's rows (sex). `case`: may (view).",
+    )
+
+
+class StudyConfig(Config):
+    """Several films of one examination are judged together."""
+
+    column: str = Field(description="Column that names the examination.")
+    combine: Literal["mean", "max"] = Field(
+        default="mean", description="How the scores of its films become the score of the study."
+    )
+
+
+class FeaturesConfig(Config):
+    """Columns a table model may look at."""
+
+    numeric: list[str] = Field(default=[], description="Columns read as numbers.")
+    categorical: list[str] = Field(default=[], description="Columns read as categories.")
+
+
+class DataConfig(Config):
+    """Where the cases are and what the columns mean."""
+
+    table: str = Field(description="Cases table: csv, csv.gz, tsv, parquet; or an `.npz` set.")
+    case: str = Field(default="case_id", description="Column that names the case.")
+    patient: str = Field(description="Column that names the patient, or `not_recorded`.")
+    study: StudyConfig | None = Field(default=None, description="Several films per examination.")
+    image: str | dict[str, str] | None = Field(
+        default=None,
+        description="Column with the file, or a pattern such as `images/{case_id}.nii.gz`; "
+        "a mapping of channel names to either, for channels on one grid.",
+    )
+    label: str | None = Field(
+        default=None, description="Segmentation: column or pattern of the label file."
+    )
+    modality: Literal["ct", "mri", "xray", "photo", "table"] = Field(
+        description="No default: a CT scaled as MR fails silently."
+    )
+    features: FeaturesConfig | None = Field(default=None, description="Columns of a table model.")
+    missing: list[Scalar] = Field(default=[], description="Values that mean: not recorded.")
+    exclude: dict[str, list[Scalar]] = Field(
+        default={}, description="Column and values whose rows are left out, with the count shown."
+    )
+    attributes: dict[str, AttributeConfig] = Field(
+        default={}, description="Attributes by which figures are broken down."
+    )
+
+
+class TargetConfig(Config):
+    """One finding a classifier is asked for."""
+
+    label: str = Field(description="Column with the reference standard.")
+    positive: list[Scalar] = Field(description="Values of that column that mean: present.")
+    score: str | None = Field(
+        default=None, description="Column with a vendor's score; then nothing is trained."
+    )
+    score_kind: Literal["probability", "score"] = Field(
+        default="probability", description="Whether the score is a probability."
+    )
+
+
+class PrimaryConfig(Config):
+    """The one thing the verdict is about."""
+
+    target: str | list[str] = Field(
+        description="Name of a target; a list where a claim covers several; `mean` of structures."
+    )
+    metric: str = Field(description="Name of a metric.")
+    acceptable: float | None = Field(
+        default=None,
+        description="Value that the interval must clear, set before the test; without it the "
+        "gate stays undecided.",
+    )
+
+
+class OperatingPointConfig(Config):
+    """How a score becomes a decision. Exactly one of sensitivity, specificity, threshold."""
+
+    sensitivity: float | None = Field(default=None, gt=0, lt=1, description="Reached on tune.")
+    specificity: float | None = Field(default=None, gt=0, lt=1, description="Reached on tune.")
+    threshold: float | None = Field(default=None, description="As supplied, by a vendor say.")
+    tune_share: float | None = Field(
+        default=None, gt=0, lt=1, description="Share of patients set aside to choose it on."
+    )
+
+
+class SplitConfig(Config):
+    """How cases are shared out. Patients, never images, are the unit."""
+
+    by: Literal["patient", "site", "time", "column"] = Field(
+        default="patient", description="What is kept together."
+    )
+    column: str | None = Field(
+        default=None, description="Column of the site, the time or the ready-made subset."
+    )
+    test: float | list[Scalar] = Field(
+        default=0.2, description="Share read once, last; or the column's values that are test."
+    )
+    tune: float | list[Scalar] = Field(
+        default=0.1, description="Share on which the model and the operating point are chosen."
+    )
+    stratify: list[str] = Field(
+        default=[],
+        max_length=3,
+        description="Attributes balanced besides the outcome; three variables at most in all.",
+    )
+    folds: int | None = Field(
+        default=None, ge=2, le=20, description="Cross-validation folds over all but the test list."
+    )
+    seed: int = Field(default=0, description="Seed of the shuffle.")
+
+
+class TrainConfig(Config):
+    """How long to train, and with what; all else is planned from the data."""
+
+    budget_minutes: float = Field(default=10.0, gt=0, description="Time the plan fits steps to.")
+    steps: int | None = Field(default=None, ge=1, description="Fixed number of steps instead.")
+    architecture: str | None = Field(default=None, description="Network; planned if not said.")
+    learning_rate: float | None = Field(default=None, gt=0, description="Peak learning rate.")
+    batch: int | None = Field(default=None, ge=1, description="Patches or images a step.")
+    patch_vox: list[int] | None = Field(default=None, description="Patch in voxels.")
+    spacing_mm: list[float] | None = Field(default=None, description="Spacing to resample to.")
+    image_size: int | None = Field(
+        default=None, ge=16, description="Classification: side to which images are resized."
+    )
+    augment: str | None = Field(default=None, description="Augmentation preset.")
+    seed: int = Field(default=0, description="Seed of weights, patches and augmentation.")
+
+
+class EvaluationConfig(Config):
+    """How figures are computed."""
+
+    tolerance_mm: float | dict[str, float] | None = Field(
+        default=None, description="Tolerance of the surface Dice (NSD), per structure or for all."
+    )
+    n_boot: int = Field(default=1000, ge=100, description="Bootstrap replicates, by patient.")
+    level: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level.")
+    seed: int = Field(default=0, description="Seed of the bootstrap.")
+
+
+class FairnessConfig(Config):
+    """Groups named in advance, and the gap that would matter."""
+
+    attributes: list[str] = Field(min_length=1, description="Attributes with a verdict each.")
+    margin: float = Field(
+        gt=0, description="Gap in the primary metric that would matter; no default."
+    )
+
+
+class AuditConfig(Config):
+    """Findings one goes on with deliberately; the reason stands in run, report and decision."""
+
+    accept: dict[str, str] = Field(default={}, description="Code and why it may stand.")
+    exclude: dict[str, str] = Field(
+        default={}, description="Code and why the cases it names are left out."
+    )
+
+
+class TrackingConfig(Config):
+    """What leaves the run folder for MLflow."""
+
+    share: Literal["aggregate", "cases"] = Field(
+        default="aggregate",
+        description="`aggregate`: tables with small counts hidden, no case, no pixel. `cases`: "
+        "case rows under keyed pseudonyms, for a store that the team controls.",
+    )
+
+
+class Experiment(Config):
+    """One use case's experiment, from table to report."""
+
+    kind: Literal["experiment"] = Field(description="What this YAML is.")
+    use_case: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{1,62}$", description="Slug in the register of use cases."
+    )
+    intended_use: str = Field(default="", description="On whom, for what, read by whom.")
+    task: Literal["segmentation", "classification"] = Field(description="What is learnt.")
+    data: DataConfig
+    targets: dict[str, int | TargetConfig] = Field(
+        min_length=1,
+        description="Segmentation: structure and its label value. Classification: finding.",
+    )
+    primary: PrimaryConfig
+    operating_point: OperatingPointConfig | None = Field(
+        default=None, description="None: metrics at a threshold are not estimable."
+    )
+    split: SplitConfig = SplitConfig()
+    train: TrainConfig | None = Field(
+        default=None, description="None: nothing is trained, a vendor's scores are evaluated."
+    )
+    evaluation: EvaluationConfig = EvaluationConfig()
+    fairness: FairnessConfig | None = Field(
+        default=None, description="None: the report says that no group was named in advance."
+    )
+    audit: AuditConfig = AuditConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    gate: str = Field(default="gate_basic", description="Policy under `configs/policy`.")
+
+    @property
+    def primary_targets(self) -> tuple[str, ...]:
+        """The targets the verdict is about, the headline first."""
+        target = self.primary.target
+        return (target,) if isinstance(target, str) else tuple(target)
+
+    @property
+    def is_vendor(self) -> bool:
+        """Whether ready scores are evaluated and nothing is trained."""
+        return self.train is None
+
+    @property
+    def structures(self) -> dict[str, int]:
+        """Segmentation: names of structures and their label values."""
+        return {name: t for name, t in self.targets.items() if isinstance(t, int)}
+
+    @property
+    def findings(self) -> dict[str, TargetConfig]:
+        """Classification: names of findings and how they are read."""
+        return {name: t for name, t in self.targets.items() if isinstance(t, TargetConfig)}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an experiment, for editors and the docs.
+
+    Examples
+    --------
+    >>> "use_case" in json_schema()["required"]
+    True
+    """
+    return Experiment.model_json_schema()

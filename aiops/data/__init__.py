@@ -1,0 +1,1 @@
+"""From files to cases: ingest, audit, fingerprint, split, and demo cohorts."""

@@ -1,0 +1,1 @@
+"""Use cases, gates and decisions, rejected projects included."""

@@ -1,0 +1,1 @@
+"""The stages, each reading and writing files of one run folder."""

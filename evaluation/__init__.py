@@ -1,0 +1,1 @@
+"""Performance and fairness of clinical AI: tables and masks in, numbers with intervals out."""
