@@ -70,6 +70,10 @@ class DataConfig(Config):
     label: str | None = Field(
         default=None, description="Segmentation: column or pattern of the label file."
     )
+    predicted: str | None = Field(
+        default=None,
+        description="Segmentation without training: column or pattern of a vendor's masks.",
+    )
     modality: Literal["ct", "mri", "xray", "photo", "table"] = Field(
         description="No default: a CT scaled as MR fails silently."
     )

@@ -1,0 +1,239 @@
+"""What the keys of a config must be to each other.
+
+Each rule looks at plain data that may itself be wrong, and says nothing of what it cannot read:
+so a config's mistakes come out together, those of single keys and those between keys.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aiops.lookup import nearest
+
+Found = Iterator[tuple[tuple[str | int, ...], str, str]]
+
+RESERVED = frozenset(
+    "case_id study_id patient_id split fold target y_true y_score score_kind y_pred status reason "
+    "model_digest structure metric value unit outcome reference predicted image label index subset "
+    "all".split()
+)
+"""Columns of our own tables, which an attribute may not be called."""
+
+
+def block(data: Any, *keys: str) -> dict[str, Any]:
+    """Return the mapping at `keys`, or an empty one where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list as it is and anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _unknown(name: object, known: list[str], kind: str) -> tuple[str, str]:
+    guess = nearest(str(name), known)
+    hint = f"did you mean '{guess}'? " if guess else ""
+    listing = ", ".join(known) or "none yet"
+    return f"'{name}' is not {kind}", f"{hint}known here: {listing}"
+
+
+def targets_fit_task(data: dict[str, Any]) -> Found:
+    """Structures are label values, findings are columns."""
+    task, targets = data.get("task"), block(data, "targets")
+    values: dict[int, str] = {}
+    for name, target in targets.items():
+        key = ("targets", name)
+        if task == "segmentation" and isinstance(target, dict):
+            yield key, "is a finding, but the task is segmentation", f"write `{name}: 1`"
+        elif task == "classification" and not isinstance(target, dict):
+            fix = f"write `{name}: {{label: COLUMN, positive: [1]}}`"
+            yield key, "is not a finding, but the task is classification", fix
+        elif isinstance(target, int) and target < 1:
+            yield key, f"label value {target} is background", "label values begin at 1"
+        elif isinstance(target, int) and target in values:
+            other = values[target]
+            yield key, f"label value {target} is '{other}' already", "give each its own value"
+        elif isinstance(target, int):
+            values[target] = name
+
+
+def primary_is_known(data: dict[str, Any]) -> Found:
+    """The verdict is about a target and a metric that are there."""
+    from evaluation.metrics import METRICS
+
+    task, targets = data.get("task"), list(block(data, "targets"))
+    primary = block(data, "primary")
+    known = [*targets, "mean"] if task == "segmentation" and len(targets) > 1 else targets
+    for name in listed(primary.get("target")):
+        if primary.get("target") is not None and name not in known:
+            yield ("primary", "target"), *_unknown(name, known, "a target")
+    metric = primary.get("metric")
+    fitting = [name for name, entry in METRICS.items() if entry.task == task]
+    if isinstance(metric, str) and fitting and metric not in fitting:
+        yield ("primary", "metric"), *_unknown(metric, fitting, f"a metric of {task}")
+    if metric == "nsd" and block(data, "evaluation").get("tolerance_mm") is None:
+        fix = "e.g. `evaluation: {tolerance_mm: 2}`"
+        yield ("primary", "metric"), "nsd needs a tolerance in mm", fix
+    at_a_threshold = metric in METRICS and METRICS[str(metric)].needs == "decision"
+    if at_a_threshold and "operating_point" not in data:
+        fix = "e.g. `operating_point: {sensitivity: 0.9}`"
+        yield ("primary", "metric"), f"{metric} needs an operating point", fix
+
+
+def operating_point_is_one(data: dict[str, Any]) -> Found:
+    """One way to a threshold, and cases to choose it on."""
+    if "operating_point" not in data:
+        return
+    point = block(data, "operating_point")
+    ways = [way for way in ("sensitivity", "specificity", "threshold") if way in point]
+    if data.get("task") == "segmentation":
+        yield ("operating_point",), "a segmentation has none", "delete it"
+    elif len(ways) != 1:
+        fix = "write one of sensitivity, specificity, threshold"
+        yield ("operating_point",), f"{len(ways)} ways to choose a threshold", fix
+    elif data.get("train") is None and ways != ["threshold"] and "tune_share" not in point:
+        fix = f"add `tune_share: 0.3`, or `threshold:` as the vendor states it, beside {ways[0]}"
+        yield ("operating_point",), "nothing is trained, so there is no tune part", fix
+    elif ways == ["threshold"] and "tune_share" in point:
+        yield ("operating_point", "tune_share"), "a given threshold is not chosen", "delete it"
+
+
+def attributes_are_sound(data: dict[str, Any]) -> Found:
+    """Attributes have names of their own and either groups or bands."""
+    for name, attribute in block(data, "data", "attributes").items():
+        key = ("data", "attributes", name)
+        if name in RESERVED:
+            yield key, f"'{name}' is a column of our own tables", "call it otherwise"
+        if not isinstance(attribute, dict):
+            continue
+        bands = attribute.get("bands")
+        if bands and attribute.get("values"):
+            yield key, "has both values and bands", "keep one"
+        if isinstance(bands, list) and bands != sorted(set(map(float, _numbers(bands)))):
+            yield (*key, "bands"), f"{bands} do not ascend", "write lower edges, smallest first"
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    return [v for v in values if isinstance(v, int | float)]
+
+
+def names_are_attributes(data: dict[str, Any]) -> Found:
+    """Fairness and strata speak of attributes that the data block names."""
+    known = list(block(data, "data", "attributes"))
+    for where in (("fairness", "attributes"), ("split", "stratify")):
+        names = block(data, where[0]).get(where[1]) or []
+        for name in listed(names):
+            if name not in known:
+                yield where, *_unknown(name, known, "an attribute under data.attributes")
+
+
+def split_is_whole(data: dict[str, Any]) -> Found:
+    """The split's keys go together and leave something to train on."""
+    split = block(data, "split")
+    by, column = split.get("by", "patient"), split.get("column")
+    if by in ("site", "time", "column") and not column:
+        yield ("split",), f"by {by} needs the column that holds it", "add `column: …`"
+    if by == "patient" and column:
+        yield ("split", "column"), "by patient reads no column", "delete it, or `by: column`"
+    for part in ("test", "tune"):
+        share = split.get(part)
+        if isinstance(share, list) and by not in ("site", "column"):
+            fix = "write a share such as 0.2, or `by: column`"
+            yield ("split", part), f"a list of values, but the split is by {by}", fix
+        elif isinstance(share, int | float) and not 0 < share < 1:
+            yield ("split", part), f"{share} is not a share", "between 0 and 1, both excluded"
+    shares = [split.get("test", 0.2), split.get("tune", 0.1)]
+    if all(isinstance(s, int | float) and 0 < s < 1 for s in shares) and sum(shares) >= 1:
+        yield ("split",), "test and tune leave nothing to train on", "make their sum less than 1"
+
+
+def data_fit_task(data: dict[str, Any]) -> Found:
+    """A modality brings what its task reads."""
+    cases, task = block(data, "data"), data.get("task")
+    modality = cases.get("modality")
+    trains = data.get("train") is not None
+    if task == "segmentation":
+        if modality == "table":
+            yield ("data", "modality"), "a table has nothing to segment", "ct, mri, xray or photo"
+        for key in ("image", "label"):
+            if key not in cases:
+                fix = f"add `{key}: \"{key}s/{{case_id}}.nii.gz\"` or the column's name"
+                yield ("data",), f"a segmentation needs data.{key}", fix
+        if not trains and "predicted" not in cases:
+            fix = "add `train: {budget_minutes: 10}`, or `data.predicted` for a vendor's masks"
+            yield ("train",), "is missing and so are ready masks", fix
+    elif task == "classification" and modality == "table" and trains and "features" not in cases:
+        fix = "add `features: {numeric: […], categorical: […]}`"
+        yield ("data",), "a table model needs data.features", fix
+    elif task == "classification" and modality != "table" and trains and "image" not in cases:
+        yield ("data",), "a model of images needs data.image", "add the column or a pattern"
+
+
+def scores_or_training(data: dict[str, Any]) -> Found:
+    """Either a vendor's scores are there or a model is trained."""
+    if data.get("task") != "classification":
+        return
+    for name, target in block(data, "targets").items():
+        has_score = isinstance(target, dict) and target.get("score") is not None
+        if data.get("train") is None and isinstance(target, dict) and not has_score:
+            fix = "add `score: COLUMN`, or `train: {budget_minutes: 10}`"
+            yield ("targets", name), "has no score and nothing is trained", fix
+        elif data.get("train") is not None and has_score:
+            fix = "delete `train` to evaluate the scores, or `score` to train"
+            yield ("targets", name), "has a ready score, but a model is trained", fix
+
+
+def audit_codes_are_known(data: dict[str, Any]) -> Found:
+    """Findings are accepted or excluded by their code, once, with a reason."""
+    from aiops.data.findings import CODES
+
+    audit = block(data, "audit")
+    accepted = block(audit, "accept")
+    for way in ("accept", "exclude"):
+        for code, reason in block(audit, way).items():
+            key = ("audit", way, code)
+            if code not in CODES:
+                guess = nearest(str(code), [c.lower() for c in CODES])
+                hint = f"did you mean '{guess.upper()}'? " if guess else ""
+                yield key, f"'{code}' is not a finding", f"{hint}one of: {', '.join(CODES)}"
+            elif not str(reason or "").strip():
+                yield key, "has no reason", "say why; it stands in report and decision"
+            elif way == "exclude" and code in accepted:
+                yield key, "is accepted and excluded", "keep one"
+
+
+def tolerances_are_structures(data: dict[str, Any]) -> Found:
+    """A tolerance belongs to a structure."""
+    known = list(block(data, "targets"))
+    for name, value in block(data, "evaluation", "tolerance_mm").items():
+        key = ("evaluation", "tolerance_mm", name)
+        if name not in known:
+            yield key, *_unknown(name, known, "a target")
+        elif isinstance(value, int | float) and value < 0:
+            yield key, f"{value} mm is negative", "zero or more"
+
+
+def gate_is_there(data: dict[str, Any]) -> Found:
+    """The gate's policy is a file of ours."""
+    from aiops.home import configs_dir
+
+    known = sorted(p.stem for p in (configs_dir() / "policy").glob("gate_*.yaml"))
+    gate = data.get("gate", "gate_basic")
+    if isinstance(gate, str) and gate not in known:
+        yield ("gate",), *_unknown(gate, known, "a policy under configs/policy")
+
+
+RULES: tuple[Callable[[dict[str, Any]], Found], ...] = (
+    targets_fit_task,
+    primary_is_known,
+    operating_point_is_one,
+    attributes_are_sound,
+    names_are_attributes,
+    split_is_whole,
+    data_fit_task,
+    scores_or_training,
+    audit_codes_are_known,
+    tolerances_are_structures,
+    gate_is_there,
+)
