@@ -1,0 +1,1 @@
+"""The commands, by section. Importing them imports nothing heavy: `--help` is instant."""

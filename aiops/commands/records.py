@@ -1,0 +1,105 @@
+"""Use cases, decisions and the record people see."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiops.commands.shared import emit, json_option, say
+
+OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defer")
+
+
+@click.command(
+    "usecase",
+    epilog="Example: aiops usecase wrist-fracture --title 'Scaphoid fracture' --owner 'A. Lead'",
+)
+@click.argument("slug")
+@click.option("--title", required=True, help="What it is, in a line.")
+@click.option("--specialty", default="", help="E.g. radiology.")
+@click.option("--modality", default="", help="E.g. xray.")
+@click.option("--task", default="", help="segmentation or classification.")
+@click.option("--owner", default="", help="Who answers for it.")
+@click.option("--problem", default="", help="The clinical problem, in a few sentences.")
+@json_option
+def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
+    """Take a use case into the register: it gets its number, and can be decided on."""
+    from aiops.governance.usecase import submit
+    from aiops.tracking import log_use_case
+
+    use_case = submit(slug, **fields)
+    log_use_case(use_case)
+    emit(use_case.model_dump(mode="json"), [f"{use_case.id} {use_case.slug}"], as_json=as_json)
+
+
+@click.command(
+    "decide",
+    epilog="Example: aiops decide reject --use-case wrist-fracture --reason R13 "
+    "--rationale 'Misses fractures on one scanner' --by 'Imaging AI board'",
+)
+@click.argument("outcome", type=click.Choice(OUTCOMES))
+@click.option("--use-case", "use_case", required=True, help="Its number or slug.")
+@click.option("--reason", "reasons", multiple=True, help="Code R01-R24; the first is primary.")
+@click.option("--rationale", required=True, help="Why, in words.")
+@click.option("--by", "by", required=True, help="Who decided.")
+@click.option(
+    "--run",
+    "run_dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The run's folder; none for an idea rejected at intake.",
+)
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    help="'ITEM: what will be done; owner; due date', once for each undecided gate item.",
+)
+@click.option("--lesson", "lessons", multiple=True, help="What others should know.")
+@click.option("--revisit-if", "revisit_if", multiple=True, help="E.g. 'n_positive>=480'.")
+@click.option("--review-by", "review_by", help="Date of the next look, YYYY-MM-DD.")
+@json_option
+def decide_command(outcome: str, as_json: bool, **fields: Any) -> None:
+    """Record OUTCOME for a use case: in the ledger, and as a run in MLflow."""
+    from aiops.governance.decision import decide
+    from aiops.tracking import log_decision
+
+    record = decide(outcome, **fields)
+    log_decision(record)
+    lines = [f"{record.id}: {outcome} {fields['use_case']}", "recorded in ledger and MLflow"]
+    emit(record.model_dump(mode="json"), lines, as_json=as_json)
+
+
+@click.command("list", epilog="Example: aiops list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List use cases with their state, runs and decisions."""
+    from aiops.pipeline.summary import list_lines, list_records
+
+    records = list_records()
+    emit(records, list_lines(records), as_json=as_json)
+
+
+@click.command("ui", epilog="Example: aiops ui --port 5001")
+@click.option("--port", default=5000, show_default=True, help="Port on 127.0.0.1.")
+@json_option
+def ui_command(port: int, as_json: bool) -> None:
+    """Open the MLflow UI on this machine only (127.0.0.1)."""
+    import subprocess
+
+    from aiops.tracking import ui_command as command_of
+
+    command, environment = command_of(port)
+    address = f"http://127.0.0.1:{port}"
+    if as_json:
+        emit({"address": address, "command": command}, [], as_json=True)
+        return
+    say(f"MLflow at {address}   (Ctrl-C ends it)")
+    raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+COMMANDS = {
+    "usecase": usecase_command,
+    "decide": decide_command,
+    "list": list_command,
+    "ui": ui_command,
+}

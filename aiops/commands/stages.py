@@ -1,0 +1,179 @@
+"""The stages, one command each, in the order in which `run` takes them."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiops.commands.shared import config_arguments, emit, json_option, progress, say
+
+
+def _run_stage(name: str, config: Path, overrides: tuple[str, ...], **options: Any) -> Any:
+    from aiops.pipeline.run import run_stage
+    from aiops.pipeline.workspace import open_workspace
+
+    workspace = open_workspace(config, overrides)
+    say(f"run folder: {workspace.folder}")
+    with progress(name) as moved:
+        return run_stage(name, workspace, moved, **options)
+
+
+@click.command(
+    "ingest",
+    epilog="Example: aiops ingest scans/ --attributes patients.csv --out cases.csv",
+)
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--attributes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table with a row per case: patient, sex, age, site and so on.",
+)
+@click.option("--case", "case_column", default="case_id", help="Its column that names the case.")
+@click.option("--patient", "patient_column", help="Its column that names the patient.")
+@click.option("--keep-ids", is_flag=True, help="Keep patient ids; default: keyed pseudonyms.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("cases.csv"),
+    show_default=True,
+    help="The cases table to write.",
+)
+@json_option
+def ingest_command(
+    source: Path,
+    attributes: Path | None,
+    case_column: str,
+    patient_column: str | None,
+    keep_ids: bool,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Pair the images and labels of SOURCE (a folder, or an .npz set) into a cases table."""
+    from aiops.data.ingest import ingest
+
+    report = ingest(
+        source,
+        out=out,
+        attributes=attributes,
+        case_column=case_column,
+        patient_column=patient_column,
+        pseudonyms=not keep_ids,
+    )
+    emit(report.to_dict(), report.lines(), as_json=as_json)
+
+
+@click.command(
+    "audit",
+    epilog="Example: aiops audit configs/demo_wrist.yaml   or   aiops audit --folder scans/",
+)
+@click.argument("config", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look at a folder of images and labels without a config.",
+)
+@json_option
+def audit_command(
+    config: Path | None, overrides: tuple[str, ...], folder: Path | None, as_json: bool
+) -> None:
+    """Look for faults in the data of CONFIG; each finding names case, file and remedy."""
+    from aiops.data.audit import audit_folder
+    from aiops.pipeline.wording_audit import audit_lines
+
+    if folder is not None:
+        with progress("audit") as moved:
+            result = audit_folder(folder, progress=moved).to_dict()
+    elif config is not None:
+        result = _run_stage("audit", config, overrides)
+    else:
+        raise click.UsageError("name a CONFIG, or a folder with --folder")
+    emit(result, audit_lines(result), as_json=as_json)
+    if not result["clean"]:
+        raise SystemExit(2)
+
+
+@click.command("split", epilog="Example: aiops split configs/demo_wrist.yaml split.seed=1")
+@config_arguments
+def split_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Share the patients of CONFIG out into train, tune and a sealed test list."""
+    result = _run_stage("split", config, overrides)
+    lines = [f"{part}: {n['patients']} patients, {n['cases']} cases"
+             for part, n in result["counts"].items()]
+    emit(result, [*lines, f"seal of the test list: {result['seal'][:12]}"], as_json=as_json)
+
+
+@click.command("plan", epilog="Example: aiops plan configs/demo_kidney_ct.yaml")
+@config_arguments
+def plan_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Plan spacing, patch, network and steps from the training data, and freeze them."""
+    result = _run_stage("plan", config, overrides)
+    emit(result, [f"{key}: {value}" for key, value in result["summary"].items()], as_json=as_json)
+
+
+@click.command("train", epilog="Example: aiops train configs/demo_kidney_ct.yaml")
+@config_arguments
+@click.option("--fresh", is_flag=True, help="Begin again; default: go on where it stopped.")
+def train_command(
+    config: Path, overrides: tuple[str, ...], as_json: bool, fresh: bool
+) -> None:
+    """Train as planned. Stopped at any moment, it goes on from its last checkpoint."""
+    result = _run_stage("train", config, overrides, fresh=fresh)
+    lines = [
+        f"{name}: best tune score {member['best_score']:.4f} at step {member['best_step']} "
+        f"of {member['steps']}, {member['seconds']:.0f} s"
+        for name, member in result["members"].items()
+    ]
+    emit(result, lines, as_json=as_json)
+
+
+@click.command("predict", epilog="Example: aiops predict configs/demo_kidney_ct.yaml")
+@config_arguments
+def predict_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Predict tune and test cases; a case that fails is a row with its reason."""
+    result = _run_stage("predict", config, overrides)
+    lines = [f"{result['n_rows']} rows, {result['n_failed']} failed"]
+    emit(result, lines, as_json=as_json)
+
+
+@click.command("evaluate", epilog="Example: aiops evaluate configs/chest_xray_vendor.yaml")
+@config_arguments
+def evaluate_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Score the predictions, by group, with intervals; each reading of a test list is counted."""
+    from aiops.pipeline.summary import evaluation_lines
+
+    result = _run_stage("evaluate", config, overrides)
+    emit(result, evaluation_lines(result), as_json=as_json)
+
+
+@click.command("gate", epilog="Example: aiops gate configs/demo_wrist.yaml")
+@config_arguments
+def gate_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Hold the evaluation to the gate's policy: pass, fail or undecided; exit 3 unless pass."""
+    from aiops.pipeline.summary import gate_lines
+
+    result = _run_stage("gate", config, overrides)
+    emit(result, gate_lines(result), as_json=as_json)
+    if result["outcome"] != "pass":
+        raise SystemExit(3)
+
+
+@click.command("report", epilog="Example: aiops report configs/demo_wrist.yaml")
+@config_arguments
+def report_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Write report.html, to share, and report_internal.html, which stays."""
+    result = _run_stage("report", config, overrides)
+    emit(result, [str(path) for path in result.values()], as_json=as_json)
+
+
+COMMANDS = {
+    "ingest": ingest_command,
+    "audit": audit_command,
+    "split": split_command,
+    "plan": plan_command,
+    "train": train_command,
+    "predict": predict_command,
+    "evaluate": evaluate_command,
+    "gate": gate_command,
+    "report": report_command,
+}
