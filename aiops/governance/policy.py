@@ -1,0 +1,248 @@
+"""Gates: a policy asks, the run's files answer, the worst answer counts.
+
+A gate can be answered again from the run folder alone, years later: ``gates.json`` holds the
+policy's own text and the SHA-256 of every file it was answered from.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from aiops import home
+from aiops.config import Config, Experiment
+from aiops.errors import ConfigError, GateError
+from aiops.files import plain, read_json
+from aiops.governance.evidence import CHECKS, Answer, Evidence, Outcome, read_evidence
+from aiops.lookup import nearest, pick
+from aiops.provenance import content_hash
+
+GATES_FILE = "gates.json"
+_WORST_FIRST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
+
+
+class GateItem(Config):
+    """One thing a gate asks."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="Name, as in `--condition`.")
+    check: str = Field(description="Name of the check that answers it.")
+    question: str = Field(min_length=10, description="What it asks, in plain words.")
+
+    @field_validator("check")
+    @classmethod
+    def _known(cls, check: str) -> str:
+        pick(CHECKS, check, where="gate policy: check")
+        return check
+
+
+class GatePolicy(Config):
+    """What a gate asks, in which version."""
+
+    kind: Literal["gate_policy"]
+    name: str
+    version: str
+    date: str
+    title: str
+    valid_months: int = Field(default=12, ge=1, description="How long an approval stands.")
+    items: tuple[GateItem, ...] = Field(min_length=1)
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: object) -> str:
+        return str(value)
+
+    @field_validator("items")
+    @classmethod
+    def _named_once(cls, items: tuple[GateItem, ...]) -> tuple[GateItem, ...]:
+        names = [item.id for item in items]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two items have one id: {', '.join(names)}")
+        return items
+
+
+class ReasonCode(Config):
+    """Why a project is turned down, put off or stopped."""
+
+    name: str
+    phase: Literal["intake", "feasibility", "development", "evaluation", "deployment", "live"]
+    severity: Literal["blocking", "serious", "minor"]
+    fixable_by: Literal[
+        "data", "labelling", "people", "method", "integration", "legal", "funds", "nobody"
+    ]
+    definition: str
+
+
+class Reasons(Config):
+    """The list of reason codes, in which version."""
+
+    kind: Literal["reasons"]
+    version: str
+    date: str
+    codes: dict[str, ReasonCode]
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: object) -> str:
+        return str(value)
+
+
+def policy_path(name: str) -> Path:
+    """Return the file of a policy: a name under ``configs/policy``, or a path.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if Path(name).suffix in {".yaml", ".yml"}:
+        path = Path(name)
+    else:
+        path = home.configs_dir() / "policy" / f"{name}.yaml"
+    if path.is_file():
+        return path
+    known = sorted(p.stem for p in (home.configs_dir() / "policy").glob("gate_*.yaml"))
+    guess = nearest(name, known)
+    raise ConfigError(
+        f"there is no gate policy '{name}'",
+        where=str(path),
+        fix=f"{f'did you mean {guess}? ' if guess else ''}one of: {', '.join(known)}",
+    )
+
+
+def read_policy(name: str) -> GatePolicy:
+    """Read a gate policy by its name under ``configs/policy``, or by its path.
+
+    Examples
+    --------
+    >>> [item.id for item in read_policy("gate_basic").items]
+    ['primary', 'fairness', 'audit', 'test-list']
+    """
+    path = policy_path(name)
+    return _parse_policy(path.read_text(encoding="utf-8"), where=str(path))
+
+
+def read_reasons() -> Reasons:
+    """Read the reason codes of ``configs/policy/reasons.yaml``.
+
+    Examples
+    --------
+    >>> read_reasons().codes["R13"].name
+    'UNFAIR'
+    """
+    path = home.configs_dir() / "policy" / "reasons.yaml"
+    try:
+        return Reasons.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as fault:
+        raise _policy_error(fault, str(path)) from fault
+
+
+def evaluate_gate(
+    policy: str, run_dir: Path, experiment: Experiment | None = None
+) -> dict[str, Any]:
+    """Answer a gate from the files of a run; the dictionary is what ``gates.json`` holds.
+
+    Parameters
+    ----------
+    policy : str
+        Name under ``configs/policy``, or a path.
+    run_dir : Path
+        The run's folder.
+    experiment : Experiment, optional
+        The config; read from ``resolved.yaml`` of the run when not given.
+
+    Returns
+    -------
+    dict
+        ``outcome`` (pass, fail or undecided), ``items``, the policy's version, text and SHA-256,
+        and under ``evaluated`` the SHA-256 of each file that was read.
+    """
+    path = policy_path(policy)
+    return _answer(path.read_text(encoding="utf-8"), policy, read_evidence(run_dir, experiment))
+
+
+def check_gates(run_dir: Path) -> dict[str, Any]:
+    """Return the gate of a run, after answering it again from the files as they are now.
+
+    Raises
+    ------
+    GateError
+        If no gate was answered, a file changed since, or the same files answer otherwise.
+    """
+    path = run_dir / GATES_FILE
+    if not path.exists():
+        raise GateError(
+            "no gate was answered for this run", where=str(run_dir), fix="run `aiops gate` first"
+        )
+    gates: dict[str, Any] = read_json(path)
+    changed = [
+        name
+        for name, sha256 in gates["evaluated"].items()
+        if not (run_dir / name).exists() or content_hash(run_dir / name) != sha256
+    ]
+    if changed:
+        raise GateError(
+            f"the evaluation changed after the gate: {', '.join(changed)}",
+            where=str(path),
+            fix="run `aiops gate` again, and look at what it says now",
+        )
+    again = _answer(gates["policy_text"], gates["policy"], read_evidence(run_dir))
+    if any(plain(again[key]) != gates[key] for key in ("outcome", "items", "policy_sha256")):
+        raise GateError(
+            f"the same files answer the gate otherwise: {again['outcome']}, "
+            f"where {GATES_FILE} says {gates['outcome']}",
+            where=str(path),
+            fix="run `aiops gate` again; if nobody ran another version of the program, ask who "
+            "edited the file",
+        )
+    return gates
+
+
+def _answer(text: str, name: str, evidence: Evidence) -> dict[str, Any]:
+    policy = _parse_policy(text, where=name)
+    items = [_item(item, CHECKS[item.check](evidence)) for item in policy.items]
+    found = {item["outcome"] for item in items}
+    return {
+        "policy": name,
+        "policy_name": policy.name,
+        "policy_version": policy.version,
+        "policy_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
+        "policy_text": text,
+        "title": policy.title,
+        "valid_months": policy.valid_months,
+        "outcome": next(outcome for outcome in _WORST_FIRST if outcome in found),
+        "items": items,
+        "run_id": evidence.run_id,
+        "run_name": evidence.run_name,
+        "evaluated": dict(evidence.sha256),
+    }
+
+
+def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "check": item.check,
+        "question": item.question,
+        "outcome": answer.outcome,
+        "value": answer.value,
+        "threshold": answer.threshold,
+        "reason": answer.reason,
+        "would_decide": answer.would_decide,
+        "file": answer.file,
+        "figures": [dict(figure) for figure in answer.figures],
+    }
+
+
+def _parse_policy(text: str, *, where: str) -> GatePolicy:
+    try:
+        return GatePolicy.model_validate(yaml.safe_load(text))
+    except (ValidationError, yaml.YAMLError) as fault:
+        raise _policy_error(fault, where) from fault
+
+
+def _policy_error(fault: Exception, where: str) -> ConfigError:
+    if not isinstance(fault, ValidationError):
+        return ConfigError(f"not YAML: {fault}", where=where, fix="mend the file")
+    told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
+    return ConfigError("; ".join(told), where=where, fix="mend each of these keys")

@@ -1,0 +1,214 @@
+"""What a decision says: every field of the record, and the conditions hung on it."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from aiops.config import Config
+from aiops.errors import ConfigError
+from aiops.governance.usecase import State
+
+BY_PROGRAM = "made by a program, not a board"
+BY_PEOPLE = "recorded for those named in it; not signed"
+
+OutcomeName = Literal["approve", "approve-with-conditions", "reject", "discontinue", "defer"]
+
+OUTCOMES: dict[str, State] = {
+    "approve": "approved",
+    "approve-with-conditions": "approved",
+    "reject": "rejected",
+    "discontinue": "discontinued",
+    "defer": "deferred",
+}
+"""What can be decided, and the state it leads to."""
+
+
+class Reason(Config):
+    """One reason code of a decision."""
+
+    code: str
+    name: str
+    primary: bool
+    severity: str
+    fixable_by: str
+
+
+class Lesson(Config):
+    """What the next team should know."""
+
+    text: str
+    audience: str = ""
+    do_next_time: str = ""
+
+
+class Condition(Config):
+    """What somebody must bring, and by when."""
+
+    id: str = ""
+    item: str = Field(description="Item of the gate that it would decide, or `general`.")
+    text: str = Field(min_length=3)
+    owner: str = Field(min_length=2)
+    due: date
+    evidence_kind: str = ""
+    status: Literal["open", "met", "lapsed"] = "open"
+
+
+class Scope(Config):
+    """On whom, where and by whom it may be used; empty means that nothing was said."""
+
+    sites: tuple[str, ...] = ()
+    population: str = ""
+    users: str = ""
+    max_cases: int | None = None
+
+
+class EvidenceItem(Config):
+    """One answer of the gate, and the bytes it was read from."""
+
+    item_id: str
+    kind: Literal["computed", "stated"] = "computed"
+    run_id: str | None
+    artifact: str
+    sha256: str
+    value: str
+    ci: tuple[float, float] | None
+    threshold: str
+    passed: bool | None = Field(description="None: undecided.")
+    reason: str = ""
+    waived_by: str | None = None
+
+
+class Subject(Config):
+    """The bytes a decision is about."""
+
+    model_uri: str
+    digest: str | None
+    dataset_digests: tuple[str, ...]
+
+
+class Effort(Config):
+    """What went into it."""
+
+    staff_days: float | None = Field(default=None, ge=0)
+    compute_hours: float | None = Field(default=None, ge=0)
+
+
+class DecisionRecord(Config):
+    """One decision, whole: what the ledger keeps and MLflow shows."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=r"^DEC-\d{4}-\d{4,}$")
+    case_id: str
+    use_case: str
+    gate: str
+    gate_outcome: Literal["pass", "fail", "undecided", "not asked"]
+    from_state: State
+    to_state: State
+    outcome: OutcomeName
+    reasons: tuple[Reason, ...]
+    rationale: str
+    lessons: tuple[Lesson, ...]
+    revisit_if: tuple[str, ...]
+    review_by: date | None
+    conditions: tuple[Condition, ...]
+    scope: Scope
+    evidence: tuple[EvidenceItem, ...]
+    policy_version: str
+    policy_sha256: str
+    subject: tuple[Subject, ...]
+    hazards_open_by_level: dict[str, int] | None = Field(
+        description="None: no hazard log is kept yet."
+    )
+    signatures_required: tuple[str, ...]
+    attendees: tuple[str, ...]
+    dissent: tuple[str, ...]
+    conflicts_of_interest: tuple[str, ...]
+    expires_at: date | None
+    effort: Effort
+    prev_sha256: str = ""
+    created_at: str
+    made_by: str
+    made_by_program: bool
+    statement: str
+
+    @model_validator(mode="after")
+    def _says_who_made_it(self) -> "DecisionRecord":
+        if self.made_by_program != (self.statement == BY_PROGRAM):
+            raise ValueError("statement does not fit made_by_program")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values, every field written."""
+        return self.model_dump(mode="json")
+
+
+class Proposal(Config):
+    """What somebody wants decided, before the rules are asked."""
+
+    outcome: str
+    use_case: str = Field(description="Slug or number.")
+    rationale: str
+    by: str
+    reasons: tuple[str, ...] = Field(default=(), description="Codes, the main one first.")
+    run_dir: Path | None = None
+    conditions: tuple[Condition, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+    revisit_if: tuple[str, ...] = ()
+    review_by: date | None = None
+    scope: Scope = Scope()
+    attendees: tuple[str, ...] = ()
+    dissent: tuple[str, ...] = ()
+    conflicts_of_interest: tuple[str, ...] = ()
+    staff_days: float | None = None
+    by_program: bool = False
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _read_conditions(cls, written: Any) -> Any:
+        return tuple(parse_condition(c) if isinstance(c, str) else c for c in written)
+
+    @field_validator("lessons", mode="before")
+    @classmethod
+    def _read_lessons(cls, written: Any) -> Any:
+        return tuple({"text": lesson} if isinstance(lesson, str) else lesson for lesson in written)
+
+
+def parse_condition(text: str) -> Condition:
+    """Read a condition as it is written on the command line.
+
+    Parameters
+    ----------
+    text : str
+        ``ITEM: text; owner; due``: the gate's item, what shall be brought, who brings it and the
+        day as YYYY-MM-DD.
+
+    Raises
+    ------
+    ConfigError
+        If it does not have this form, or the day has gone by.
+
+    Examples
+    --------
+    >>> parse_condition("fairness: 34 more patients of scanner C; Dr Okafor; 2999-03-01").owner
+    'Dr Okafor'
+    """
+    form = '"ITEM: what shall be brought; who; YYYY-MM-DD"'
+    item, colon, rest = text.partition(":")
+    parts = [part.strip() for part in rest.rsplit(";", 2)]
+    if not colon or len(parts) != 3 or not all([item.strip(), *parts]):
+        raise ConfigError(
+            f"'{text}' is not a condition", where="--condition", fix=f"write it as {form}"
+        )
+    try:
+        due = date.fromisoformat(parts[2])
+    except ValueError as fault:
+        raise ConfigError(
+            f"'{parts[2]}' is not a day", where="--condition", fix=f"write it as {form}"
+        ) from fault
+    if due < date.today():
+        raise ConfigError(
+            f"{due} has gone by", where="--condition", fix="name a day that is still to come"
+        )
+    return Condition(item=item.strip(), text=parts[0], owner=parts[1], due=due)
