@@ -1,0 +1,248 @@
+"""From predictions to figures: by group, with intervals, counts and verdicts.
+
+It reads tables and masks alone, so a vendor's tool enters here.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.errors import DataError
+from aiops.files import read_json, read_table, write_json, write_table
+from aiops.pipeline.operating import choose_operating_points
+from aiops.pipeline.seal import record_reading
+from aiops.pipeline.structures import case_metrics_of_masks
+from aiops.pipeline.workspace import Workspace
+from evaluation import METRICS, Evaluation, EvaluationPlan
+from evaluation import evaluate_classification, evaluate_segmentation
+
+Progress = Callable[[int, int], None]
+VERDICTS = ("concern", "insufficient evidence", "adequate")
+"""The graver first: a use case is as good as the worst of its groups."""
+
+
+def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
+    """Score the predictions of a run.
+
+    Writes case_metrics, metrics and gaps as parquet, and evaluation.json.
+    """
+    experiment = workspace.experiment
+    split = read_json(workspace.path("split.json"))
+    points: dict[str, Any] = {}
+    if experiment.task == "segmentation":
+        masks = read_table(workspace.need("masks.parquet", "predict"))
+        rows = case_metrics_of_masks(masks, experiment, progress)
+        plan = evaluation_plan(experiment, workspace.cases.patients_known, {})
+        evaluation = evaluate_segmentation(rows, plan)
+        read = _sha256(masks.drop(columns=["reference", "predicted"]))
+        digest = hashlib.sha256((read + _sha256(rows)).encode()).hexdigest()
+    else:
+        predictions = read_table(workspace.need("predictions.parquet", "predict"))
+        points = choose_operating_points(predictions, experiment)
+        plan = evaluation_plan(experiment, workspace.cases.patients_known, points)
+        test = predictions[predictions["split"] == "test"]
+        evaluation = evaluate_classification(test, plan)
+        digest = _sha256(test[["case_id", "target", "y_score", "status"]])
+    readings = record_reading(
+        split["seal"],
+        predictions_sha256=digest,
+        use_case=experiment.use_case,
+        run_name=workspace.folder.name,
+    )
+    result = summarise(workspace, evaluation, points)
+    result["seal"] = {"hash": split["seal"], "reading": len(readings), "readings": readings}
+    result["predictions_sha256"] = digest
+    write_table(workspace.path("case_metrics.parquet"), evaluation.case_metrics)
+    write_table(workspace.path("metrics.parquet"), evaluation.metrics)
+    write_table(workspace.path("gaps.parquet"), evaluation.gaps)
+    write_json(workspace.path("evaluation.json"), result)
+    return result
+
+
+def evaluation_plan(
+    experiment: Experiment, patients_known: bool, points: dict[str, Any]
+) -> EvaluationPlan:
+    """Return what the evaluation package has to know, and nothing of files."""
+    attributes = experiment.data.attributes
+    study = experiment.data.study
+    fairness = experiment.fairness
+    tolerance = experiment.evaluation.tolerance_mm
+    findings = experiment.findings
+    if not isinstance(tolerance, dict):
+        known = {} if tolerance is None else dict.fromkeys(experiment.structures, tolerance)
+        tolerance = known
+    return EvaluationPlan(
+        task=experiment.task,
+        targets=tuple(experiment.targets),
+        primary_targets=experiment.primary_targets,
+        primary_metric=experiment.primary.metric,
+        attributes=tuple(attributes),
+        prespecified=tuple(fairness.attributes) if fairness else (),
+        per_case=tuple(name for name, a in attributes.items() if a.per == "case"),
+        margin=fairness.margin if fairness else None,
+        operating_points={n: p["threshold"] for n, p in points.items()},
+        operating_point_notes={n: p["criterion"] for n, p in points.items()},
+        tolerance_mm=tolerance,
+        unit="study" if study else "case",
+        combine=study.combine if study else "mean",
+        score_kind={n: t.score_kind if experiment.is_vendor else "probability"
+                    for n, t in findings.items()},
+        n_boot=experiment.evaluation.n_boot,
+        level=experiment.evaluation.level,
+        seed=experiment.evaluation.seed,
+        patients_known=patients_known,
+    )
+
+
+def summarise(
+    workspace: Workspace, evaluation: Evaluation, points: dict[str, Any]
+) -> dict[str, Any]:
+    """Return evaluation.json: verdict, primary figures, population flow, notes."""
+    experiment = workspace.experiment
+    fairness = experiment.fairness
+    notes = list(evaluation.notes)
+    if not workspace.cases.patients_known:
+        notes.append("Intervals are by case: whose cases they are was not recorded.")
+    if _is_demo(experiment):
+        notes.append("Demo: made by a program, not a board; the patients do not exist.")
+    return {
+        "task": experiment.task,
+        "use_case": experiment.use_case,
+        "unit": "study" if experiment.data.study else "case",
+        "verdict": verdict_of(evaluation.gaps, experiment),
+        "primary": primary_of(evaluation.metrics, experiment),
+        "operating_points": points,
+        "population_flow": population_flow(workspace),
+        "margin": fairness.margin if fairness else None,
+        "higher_is_better": METRICS[experiment.primary.metric].higher_is_better,
+        "notes": notes,
+        "split": "test",
+        "patients_known": workspace.cases.patients_known,
+    }
+
+
+def verdict_of(gaps: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
+    """Return the verdict for each attribute named in advance, and the worst of them."""
+    if experiment.fairness is None:
+        return {
+            "overall": "not assessed",
+            "by_attribute": {},
+            "groups": [],
+            "sentence": "No group was named in advance, so nothing is known of fairness.",
+        }
+    family = gaps[gaps["verdict"] != ""]
+    by_attribute = {
+        name: _worst(family.loc[family["attribute"] == name, "verdict"].tolist())
+        for name in experiment.fairness.attributes
+    }
+    groups = [
+        {
+            "target": row["target"],
+            "attribute": row["attribute"],
+            "group": row["group"],
+            "verdict": row["verdict"],
+            "value": row["value"],
+            "low": row["low_simultaneous"],
+            "high": row["high_simultaneous"],
+            "n_patients": row["n_patients"],
+            "n_needed": row["n_needed"],
+            "reason": row["reason"],
+        }
+        for row in family.to_dict("records")
+    ]
+    overall = _worst(list(by_attribute.values()))
+    return {
+        "overall": overall,
+        "by_attribute": by_attribute,
+        "groups": groups,
+        "sentence": _sentence(overall, groups),
+    }
+
+
+def _worst(verdicts: list[str]) -> str:
+    return next((v for v in VERDICTS if v in verdicts), "insufficient evidence")
+
+
+def _sentence(overall: str, groups: list[dict[str, Any]]) -> str:
+    named = [g for g in groups if g["verdict"] == overall]
+    listed = ", ".join(dict.fromkeys(f"{g['attribute']} {g['group']}" for g in named))
+    if overall == "concern":
+        return f"It works clearly worse, beyond the margin or possibly so, for: {listed}."
+    if overall == "adequate":
+        return "No group named in advance does worse by more than the margin."
+    return f"Too few patients to tell whether it works as well for: {listed or 'any group'}."
+
+
+def primary_of(metrics: pd.DataFrame, experiment: Experiment) -> list[dict[str, Any]]:
+    """Return the primary figures, one for each primary target."""
+    columns = ["target", "metric", "value", "low", "high", "n_patients", "n_cases"]
+    columns += ["n_positive", "n_failed", "state", "reason"]
+    found = []
+    overall = metrics[(metrics["attribute"] == "all")]
+    for target in experiment.primary_targets:
+        rows = overall[
+            (overall["target"] == target) & (overall["metric"] == experiment.primary.metric)
+        ]
+        if rows.empty:
+            raise DataError(
+                f"no figure {experiment.primary.metric} of {target} came out",
+                where="metrics.parquet",
+                fix="see that primary.target and primary.metric fit what was predicted",
+            )
+        row = rows.iloc[0]
+        found.append({**{c: row[c] for c in columns}, "acceptable": experiment.primary.acceptable})
+    return found
+
+
+def population_flow(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return, step by step, how many cases and patients are left and why the others went."""
+    cases = workspace.cases
+    audit = read_json(workspace.path("audit.json"))
+    split = read_json(workspace.path("split.json"))
+    out = [
+        {
+            "step": "left out by the config",
+            "n_cases": e["n_rows"],
+            "n_patients": e["n_patients"],
+            "reason": f"{e['column']} is one of {', '.join(map(str, e['values']))}",
+        }
+        for e in cases.excluded
+    ]
+    n_all = len(cases.frame) + sum(e["n_rows"] for e in cases.excluded)
+    flow = [{"step": "in the table", "n_cases": n_all, "n_patients": None, "reason": ""}, *out]
+    left_out = pd.Series(audit["excluded_cases"], dtype=object)
+    by_case = cases.frame.set_index("case_id")["patient_id"]
+    for code, some in left_out.groupby(left_out):
+        flow.append(
+            {
+                "step": "left out after the audit",
+                "n_cases": len(some),
+                "n_patients": int(by_case.reindex(some.index).nunique()),
+                "reason": f"{code}: {audit['codes'][str(code)]['reason']}",
+            }
+        )
+    for part in ("train", "tune", "test"):
+        counts = split["counts"].get(part)
+        if counts and counts["cases"]:
+            words = {"train": "learnt from", "tune": "used to choose", "test": "test, sealed"}
+            flow.append(
+                {
+                    "step": words[part],
+                    "n_cases": counts["cases"],
+                    "n_patients": counts["patients"],
+                    "reason": "",
+                }
+            )
+    return flow
+
+
+def _is_demo(experiment: Experiment) -> bool:
+    return experiment.use_case.startswith("demo-")
+
+
+def _sha256(frame: pd.DataFrame) -> str:
+    ordered = frame.sort_values(list(frame.columns[:2]), kind="stable")
+    return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()
