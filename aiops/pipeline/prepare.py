@@ -43,7 +43,7 @@ def split_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """
     found = read_json(workspace.path("audit.json"))
     stop_unless_clean(found, str(workspace.config.path))
-    split = make_split(workspace.cases, workspace.experiment, excluded=found["excluded_cases"])
+    split = make_split(workspace.cases, excluded=found["excluded_cases"])
     result = split.to_dict()
     write_json(workspace.path("split.json"), result)
     return result
