@@ -1,1 +1,99 @@
 """Performance and fairness of clinical AI: tables and masks in, numbers with intervals out."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evaluation.agreement import BlandAltman, bland_altman
+    from evaluation.calibration import brier, calibration_intercept, calibration_slope
+    from evaluation.confusion import npv, ppv, sensitivity, specificity
+    from evaluation.discrimination import average_precision, roc_auc
+    from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
+    from evaluation.fairness import combined_verdict, holm, verdict
+    from evaluation.groups import group_labels, group_order
+    from evaluation.metrics import METRICS, Metric, metrics_of
+    from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
+    from evaluation.plan import Evaluation, EvaluationPlan
+    from evaluation.resampling import patient_weights, simultaneous_critical
+    from evaluation.scoring import evaluate_classification, evaluate_segmentation
+    from evaluation.segmentation import (
+        case_metrics_of,
+        case_rows,
+        failed_case_metrics,
+        with_mean_rows,
+    )
+    from evaluation.surface import assd, diagonal_mm, hd95, nsd, surface_distances
+    from evaluation.thresholds import OperatingPoint, choose_threshold
+
+_WHERE = {
+    "agreement": ("BlandAltman", "bland_altman"),
+    "calibration": ("brier", "calibration_intercept", "calibration_slope"),
+    "confusion": ("npv", "ppv", "sensitivity", "specificity"),
+    "discrimination": ("average_precision", "roc_auc"),
+    "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
+    "fairness": ("combined_verdict", "holm", "verdict"),
+    "groups": ("group_labels", "group_order"),
+    "metrics": ("METRICS", "Metric", "metrics_of"),
+    "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
+    "plan": ("Evaluation", "EvaluationPlan"),
+    "resampling": ("patient_weights", "simultaneous_critical"),
+    "scoring": ("evaluate_classification", "evaluate_segmentation"),
+    "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
+    "surface": ("assd", "diagonal_mm", "hd95", "nsd", "surface_distances"),
+    "thresholds": ("OperatingPoint", "choose_threshold"),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "METRICS",
+    "BlandAltman",
+    "Estimate",
+    "Evaluation",
+    "EvaluationPlan",
+    "Metric",
+    "OperatingPoint",
+    "assd",
+    "average_precision",
+    "bland_altman",
+    "brier",
+    "calibration_intercept",
+    "calibration_slope",
+    "case_metrics_of",
+    "case_rows",
+    "choose_threshold",
+    "clopper_pearson",
+    "clustered_proportion",
+    "combined_verdict",
+    "diagonal_mm",
+    "dice",
+    "evaluate_classification",
+    "evaluate_segmentation",
+    "failed_case_metrics",
+    "group_labels",
+    "group_order",
+    "hd95",
+    "holm",
+    "metrics_of",
+    "npv",
+    "nsd",
+    "patient_weights",
+    "ppv",
+    "relative_volume_error",
+    "roc_auc",
+    "sensitivity",
+    "simultaneous_critical",
+    "specificity",
+    "surface_distances",
+    "verdict",
+    "volume_error_ml",
+    "volume_ml",
+    "wilson",
+    "with_mean_rows",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: pandas takes longer than `import` may."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'evaluation' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"evaluation.{_MODULE_OF[name]}"), name)

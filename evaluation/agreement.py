@@ -1,0 +1,106 @@
+"""Agreement of two measurements of one thing: Bland and Altman's bias and limits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from evaluation.estimates import Estimate, FloatArray, critical, two_sided_z
+from evaluation.samples import Sample, estimate_of, mean_of
+
+SPREAD = 1.96
+
+
+@dataclass(frozen=True)
+class BlandAltman:
+    """Bias and limits of agreement of a measurement with its reference.
+
+    Parameters
+    ----------
+    bias : Estimate
+        Mean of measured minus reference.
+    sd : float
+        Standard deviation of the differences.
+    lower, upper : Estimate
+        Limits between which 95 % of the differences lie: bias ± 1.96 sd.
+    """
+
+    bias: Estimate
+    sd: float
+    lower: Estimate
+    upper: Estimate
+
+
+def bland_altman(
+    reference: FloatArray,
+    measured: FloatArray,
+    patient_id: NDArray[np.generic],
+    *,
+    level: float = 0.95,
+) -> BlandAltman:
+    """Return bias and limits of agreement [1]_, their intervals on patients, not on cases.
+
+    Parameters
+    ----------
+    reference, measured : ndarray of float, shape (n_cases,)
+        What was to be measured, and what was; nan in either is an error.
+    patient_id : ndarray, shape (n_cases,)
+        Whose case it is.
+    level : float, default=0.95
+        Confidence level, in (0, 1).
+
+    Returns
+    -------
+    BlandAltman
+
+    References
+    ----------
+    .. [1] Bland JM, Altman DG. Lancet 1986;327:307-310. doi:10.1016/S0140-6736(86)90837-8
+
+    Examples
+    --------
+    >>> a, b = np.array([10.0, 12, 14, 16, 18]), np.array([11.0, 12, 13, 17, 17])
+    >>> found = bland_altman(a, b, np.arange(5))
+    >>> found.bias.value, found.sd, found.upper.value
+    (0.0, 1.0, 1.96)
+    """
+    if not (np.shape(reference) == np.shape(measured) == np.shape(patient_id)):
+        raise ValueError(
+            f"reference {np.shape(reference)}, measured {np.shape(measured)}, patient_id "
+            f"{np.shape(patient_id)} must match"
+        )
+    difference = np.asarray(measured, float) - np.asarray(reference, float)
+    if np.isnan(difference).any():
+        raise ValueError(f"{int(np.isnan(difference).sum())} differences are nan")
+    sample = Sample.of_patients(patient_id, values={"difference": difference})
+    statistic = mean_of(sample, difference, none="no case", is_unit=False)
+    everywhere = (-np.inf, np.inf)
+    bias = estimate_of(
+        statistic, sample, level=level, bounds=everywhere, definition="mean of measured − reference"
+    )
+    sd = float(difference.std(ddof=1)) if difference.size > 1 else float("nan")
+    quantile = float(critical(two_sided_z(level), statistic.df))
+    # The limit's variance is the bias' and that of 1.96 sd, on as many patients as they are worth.
+    se = float(np.hypot(statistic.se, SPREAD * sd / np.sqrt(2 * max(statistic.df, 1.0))))
+    lower, upper = (_limit(bias, sign * SPREAD * sd, quantile * se) for sign in (-1, 1))
+    return BlandAltman(bias=bias, sd=sd, lower=lower, upper=upper)
+
+
+def _limit(bias: Estimate, shift: float, half: float) -> Estimate:
+    value = bias.value + shift
+    known = bool(np.isfinite(value))
+    share = special.ndtr(SPREAD) - special.ndtr(-SPREAD)
+    return Estimate(
+        value=value,
+        low=value - half,
+        high=value + half,
+        n_cases=bias.n_cases,
+        n_patients=bias.n_patients,
+        n_positive=None,
+        n_failed=0,
+        method="t, clustered by patient",
+        state=bias.state if known else "not_estimable",
+        definition=f"limit of agreement, {share:.0%} of differences",
+        reason=bias.reason if known else bias.reason or "fewer than 2 cases",
+    )

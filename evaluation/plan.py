@@ -1,0 +1,125 @@
+"""What is to be evaluated, said before it is: targets, groups, margin, operating points."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from evaluation.metrics import METRICS
+from evaluation.segmentation import MEAN
+
+METRIC_COLUMNS = [
+    "task", "target", "metric", "split", "attribute", "group", "operating_point", "params", "unit",
+    "n_patients", "n_cases", "n_positive", "n_failed", "value", "low", "high", "method", "state",
+    "definition", "reason",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What is to be evaluated.
+
+    Parameters
+    ----------
+    task : {"classification", "segmentation"}
+        Which entry it is for.
+    targets : tuple of str
+        Findings, or structures.
+    primary_targets : tuple of str
+        Those the verdict is about; ``mean`` stands for the mean over structures.
+    primary_metric : str
+        The metric the verdict is about.
+    attributes : tuple of str
+        Columns by which figures are broken down.
+    prespecified : tuple of str
+        Those of them named in advance: they carry the verdict.
+    per_case : tuple of str
+        Attributes that may differ between the cases of a patient.
+    margin : float or None
+        The gap in the primary metric that would matter; None gives no verdict.
+    operating_points : mapping of str to float or None
+        Threshold of each target.
+    operating_point_notes : mapping of str to str
+        How each threshold was come by.
+    tolerance_mm : mapping of str to float
+        Tolerance of NSD of each structure.
+    unit : {"case", "study"}
+        What is judged.
+    combine : {"mean", "max"}
+        How the scores of a study's cases become one.
+    score_kind : mapping of str to str
+        Probability or score, by target; the column of the table where it is not said.
+    n_boot, level, seed : int, float, int
+        Replicates, confidence level and seed.
+    split : str
+        The part of the table that is evaluated.
+    patients_known : bool
+        False: the table does not say whose case it is, and intervals are by case.
+    """
+
+    task: str
+    targets: tuple[str, ...]
+    primary_targets: tuple[str, ...]
+    primary_metric: str
+    attributes: tuple[str, ...] = ()
+    prespecified: tuple[str, ...] = ()
+    per_case: tuple[str, ...] = ()
+    margin: float | None = None
+    operating_points: Mapping[str, float | None] = field(default_factory=dict)
+    operating_point_notes: Mapping[str, str] = field(default_factory=dict)
+    tolerance_mm: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "case"
+    combine: str = "mean"
+    score_kind: Mapping[str, str] = field(default_factory=dict)
+    n_boot: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    split: str = "test"
+    patients_known: bool = True
+
+    def __post_init__(self) -> None:
+        metric = METRICS.get(self.primary_metric)
+        if metric is None or metric.task != self.task:
+            known = [m.name for m in METRICS.values() if m.task == self.task]
+            raise ValueError(
+                f"primary_metric '{self.primary_metric}' is no metric of task '{self.task}': "
+                f"{', '.join(known)}"
+            )
+        known_targets = {*self.targets, MEAN} if self.task == "segmentation" else {*self.targets}
+        _among("primary_targets", self.primary_targets, known_targets)
+        _among("prespecified", self.prespecified, set(self.attributes))
+        _among("per_case", self.per_case, set(self.attributes))
+        _among("unit", (self.unit,), {"case", "study"})
+        _among("combine", (self.combine,), {"mean", "max"})
+        if self.margin is not None and not self.margin > 0:
+            raise ValueError(f"margin {self.margin} must be above 0")
+        if not 0 < self.level < 1 or self.n_boot < 100:
+            raise ValueError(f"level {self.level} in (0, 1) and n_boot {self.n_boot} >= 100 wanted")
+
+
+def _among(name: str, given: tuple[str, ...], known: set[str]) -> None:
+    odd = [g for g in given if g not in known]
+    if odd:
+        raise ValueError(f"{name} {odd} are none of {sorted(known)}")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found: tables a report prints and a gate reads.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        One row per target, metric and group; overall rows have attribute and group ``all``.
+    gaps : DataFrame
+        One row per target, metric and group: the group against the rest.
+    case_metrics : DataFrame
+        One row per case, target or structure, and metric.
+    notes : tuple of str
+        What a reader must know: cases without reference, failures, unknown patients.
+    """
+
+    metrics: pd.DataFrame
+    gaps: pd.DataFrame
+    case_metrics: pd.DataFrame
+    notes: tuple[str, ...]

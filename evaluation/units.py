@@ -1,0 +1,188 @@
+"""From a predictions table to what is judged: cases, or studies of several cases."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluation.cells import TargetCases
+from evaluation.estimates import BoolArray, FloatArray
+from evaluation.groups import MIXED, group_labels
+from evaluation.metrics import metrics_of
+from evaluation.plan import EvaluationPlan
+from evaluation.samples import Sample
+
+NEEDED = ("case_id", "patient_id", "split", "target", "y_true", "y_score", "status")
+STATUSES = ("ok", "failed", "refused")
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is judged, one row per unit and target, and what a reader must know about it."""
+
+    table: pd.DataFrame
+    n_patients: int
+    notes: tuple[str, ...]
+
+
+def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
+    """Return the units of the evaluated split: sorted, grouped, failures marked.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per case and target.
+    plan : EvaluationPlan
+        What was said in advance.
+
+    Returns
+    -------
+    Units
+        Columns ``case_id, study_id, patient_id, patient, target, y_true, y_score, y_pred, failed,
+        score_kind`` and the attributes.
+    """
+    table = _checked(predictions, plan)
+    for attribute in plan.attributes:
+        table[attribute] = group_labels(
+            table[attribute], table["patient_id"], per_case=attribute in plan.per_case
+        )
+    table = table[(table["split"] == plan.split) & table["target"].isin(plan.targets)]
+    failed = table["status"] != "ok"
+    n_lost = int((table["y_score"].isna() & ~failed).sum())
+    table = table.assign(failed=failed | table["y_score"].isna())
+    if plan.unit == "study":
+        table = _studies(table, plan)
+    table = table.sort_values(["target", "case_id"], kind="stable", ignore_index=True)
+    notes = _notes(table, plan, n_lost)
+    table = table[table["y_true"].notna()].reset_index(drop=True)
+    names, codes = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)
+    return Units(table.assign(patient=codes), names.size, notes)
+
+
+def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
+    needed = [*NEEDED, *plan.attributes, *(["study_id"] if plan.unit == "study" else [])]
+    missing = [c for c in needed if c not in predictions]
+    if missing:
+        raise ValueError(f"predictions lack the columns {missing}")
+    table = predictions.copy()
+    for column in ("case_id", "patient_id"):
+        if table[column].isna().any():
+            raise ValueError(f"{column} is missing in {int(table[column].isna().sum())} rows")
+        table[column] = table[column].astype(str)
+    n_twice = int(table.duplicated(["case_id", "target"]).sum())
+    if n_twice:
+        raise ValueError(f"{n_twice} rows repeat a case_id and target; each must stand once")
+    odd = sorted(set(table["status"]) - set(STATUSES), key=str)
+    if odd:
+        raise ValueError(f"status {odd} is none of {STATUSES}")
+    for column in ("y_true", "y_score"):
+        table[column] = pd.to_numeric(table[column]).astype(float)
+    if not table["y_true"].dropna().isin([0.0, 1.0]).all():
+        raise ValueError("y_true must hold 0, 1 or nan alone")
+    pred = table["y_pred"] if "y_pred" in table else np.nan
+    table["y_pred"] = pd.to_numeric(pd.Series(pred, index=table.index)).astype(float)
+    if "score_kind" not in table:
+        table["score_kind"] = "probability"
+    if "study_id" not in table:
+        table["study_id"] = table["case_id"]
+    table["study_id"] = table["study_id"].astype(object).where(
+        table["study_id"].notna(), table["case_id"]
+    ).astype(str)  # fmt: skip
+    return table
+
+
+def _studies(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
+    """Return one row per study and target; a study failed when all of its cases did."""
+    keys = ["study_id", "target"]
+    of_two = table.groupby("study_id")["patient_id"].nunique() > 1
+    if of_two.any():
+        raise ValueError(f"{int(of_two.sum())} study_id belong to more than one patient_id")
+    scored = table.assign(
+        y_score=table["y_score"].where(~table["failed"]),
+        y_pred=table["y_pred"].where(~table["failed"]),
+    )
+    grouped = scored.groupby(keys, sort=False)
+    how = {
+        "patient_id": "first", "split": "first", "score_kind": "first", "y_true": "max",
+        "y_score": plan.combine, "y_pred": "max", "failed": "all",
+    }  # fmt: skip
+    out = grouped.agg(how)
+    for attribute in plan.attributes:
+        one = grouped[attribute]
+        out[attribute] = one.first().where(one.nunique() == 1, MIXED)
+    out = out.reset_index()
+    return out.assign(case_id=out["study_id"])
+
+
+def _notes(table: pd.DataFrame, plan: EvaluationPlan, n_lost: int) -> tuple[str, ...]:
+    notes = []
+    if not plan.patients_known:
+        notes.append("The table does not say whose case it is: intervals are by case and may be "
+                     "too narrow.")  # fmt: skip
+    if n_lost:
+        notes.append(f"{n_lost} rows without a score were not marked as failed; they count as "
+                     "failed.")  # fmt: skip
+    for target, part in table.groupby("target"):
+        n_unknown, n_failed = int(part["y_true"].isna().sum()), int(part["failed"].sum())
+        if n_unknown:
+            notes.append(f"{target}: {n_unknown} of {len(part)} {_plural(plan)} have no reference "
+                         "and are not scored.")  # fmt: skip
+        if n_failed:
+            notes.append(f"{target}: {n_failed} of {len(part)} {_plural(plan)} failed or were "
+                         "refused; they count as wrong.")  # fmt: skip
+    absent = [t for t in plan.targets if t not in set(table["target"])]
+    if absent:
+        notes.append(f"No row of split '{plan.split}' for: {', '.join(absent)}.")
+    return tuple(notes)
+
+
+def _plural(plan: EvaluationPlan) -> str:
+    return "studies" if plan.unit == "study" else "cases"
+
+
+def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases:
+    """Return the cases of one target, with the metrics that cannot be computed and why."""
+    part = units.table[units.table["target"] == target]
+    kinds = sorted(set(part["score_kind"])) if target not in plan.score_kind else []
+    if len(kinds) > 1:
+        raise ValueError(f"target '{target}' has the score_kind {kinds}; it must have one")
+    kind = plan.score_kind.get(target, kinds[0] if kinds else "probability")
+    if kind not in ("probability", "score"):
+        raise ValueError(f"target '{target}': score_kind '{kind}' is none of probability, score")
+    score = part["y_score"].to_numpy(dtype=float)
+    failed = part["failed"].to_numpy(dtype=bool)
+    decided, operating_point = _decisions(part, score, failed, target, plan)
+    blocked = {}
+    for metric in metrics_of("classification"):
+        if metric.needs == "decision" and decided is None:
+            blocked[metric.name] = "no operating point"
+        if metric.needs == "probability" and kind != "probability":
+            blocked[metric.name] = "the score is not a probability"
+    sample = Sample(
+        patient=part["patient"].to_numpy(dtype=np.int64),
+        n_patients=units.n_patients,
+        failed=failed,
+        y_true=part["y_true"].to_numpy(dtype=float) == 1,
+        y_score=score,
+        y_pred=np.zeros(0, bool) if decided is None else decided,
+        score_kind=kind,
+    )
+    groups = {a: part[a].to_numpy(dtype=object) for a in plan.attributes}
+    return TargetCases(target, sample, groups, blocked, operating_point)
+
+
+def _decisions(
+    part: pd.DataFrame, score: FloatArray, failed: BoolArray, target: str, plan: EvaluationPlan
+) -> tuple[BoolArray | None, str]:
+    """Return the decision per case and how it came about, or None where there is none."""
+    note = plan.operating_point_notes.get(target, "")
+    threshold = plan.operating_points.get(target)
+    if threshold is not None and not np.isnan(threshold):
+        text = f"score >= {threshold:.6g}"
+        return score >= threshold, f"{text} ({note})" if note else text
+    given = part["y_pred"].to_numpy(dtype=float)
+    if given.size and not np.isnan(given[~failed]).any():
+        if not np.isin(given[~failed], (0, 1)).all():
+            raise ValueError(f"target '{target}': y_pred must hold 0 and 1 alone")
+        return given == 1, note or "decision as supplied"
+    return None, ""
