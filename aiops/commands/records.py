@@ -37,11 +37,11 @@ def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
     epilog="Example: aiops decide reject --use-case wrist-fracture --reason R13 "
     "--rationale 'Misses fractures on one scanner' --by 'Imaging AI board'",
 )
-@click.argument("outcome", type=click.Choice(OUTCOMES))
-@click.option("--use-case", "use_case", required=True, help="Its number or slug.")
+@click.argument("outcome", required=False, type=click.Choice(OUTCOMES))
+@click.option("--use-case", "use_case", help="Its number or slug.")
 @click.option("--reason", "reasons", multiple=True, help="Code R01-R24; the first is primary.")
-@click.option("--rationale", required=True, help="Why, in words.")
-@click.option("--by", "by", required=True, help="Who decided.")
+@click.option("--rationale", help="Why, in words.")
+@click.option("--by", "by", help="Who decided.")
 @click.option(
     "--run",
     "run_dir",
@@ -57,16 +57,25 @@ def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
 @click.option("--lesson", "lessons", multiple=True, help="What others should know.")
 @click.option("--revisit-if", "revisit_if", multiple=True, help="E.g. 'n_positive>=480'.")
 @click.option("--review-by", "review_by", help="Date of the next look, YYYY-MM-DD.")
+@click.option("--project", is_flag=True, help="Decide nothing; show the ledger in MLflow again.")
 @json_option
-def decide_command(outcome: str, as_json: bool, **fields: Any) -> None:
+def decide_command(outcome: str | None, project: bool, as_json: bool, **fields: Any) -> None:
     """Record OUTCOME for a use case: in the ledger, and as a run in MLflow."""
-    from aiops.governance.decision import decide
-    from aiops.tracking import log_decision
+    if project:
+        from aiops.tracking import project_all
 
-    record = decide(outcome, **fields)
-    log_decision(record)
-    lines = [f"{record.id}: {outcome} {fields['use_case']}", "recorded in ledger and MLflow"]
-    emit(record.model_dump(mode="json"), lines, as_json=as_json)
+        shown = project_all()
+        emit({"decisions": shown}, [f"{len(shown)} decisions stand in MLflow"], as_json=as_json)
+        return
+    missing = [name for name in ("use_case", "rationale", "by") if not fields[name]]
+    if outcome is None or missing:
+        wanted = ["OUTCOME", *(f"--{name.replace('_', '-')}" for name in missing)]
+        raise click.UsageError(f"a decision needs {', '.join(wanted[outcome is not None :])}")
+    from aiops.governance.decision import decide
+
+    record = decide(outcome, fields.pop("use_case"), **fields)
+    lines = [f"{record.id}: {outcome} {record.case_id}", "recorded in the ledger, shown in MLflow"]
+    emit(record.to_json(), lines, as_json=as_json)
 
 
 @click.command("list", epilog="Example: aiops list")

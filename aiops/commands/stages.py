@@ -79,7 +79,7 @@ def audit_command(
 ) -> None:
     """Look for faults in the data of CONFIG; each finding names case, file and remedy."""
     from aiops.data.audit import audit_folder
-    from aiops.pipeline.wording_audit import audit_lines
+    from aiops.pipeline.summary import audit_lines
 
     if folder is not None:
         with progress("audit") as moved:

@@ -1,4 +1,4 @@
-"""From the table to a split: cases, audit, and who is in train, tune and test."""
+"""Before anything is learnt: the audit, and who is in train, tune and test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,22 +7,10 @@ from aiops.data.audit import AuditReport, audit
 from aiops.data.cases import Cases
 from aiops.data.split import make_split
 from aiops.errors import AuditStop
-from aiops.files import read_json, write_json, write_table
+from aiops.files import read_json, write_json
 from aiops.pipeline.workspace import Workspace
 
 Progress = Callable[[int, int], None]
-
-
-def ingest_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:
-    """Write the cases table of a run."""
-    cases = workspace.cases
-    write_table(workspace.path("cases.parquet"), cases.frame)
-    return {
-        "n_cases": len(cases),
-        "n_patients": cases.n_patients,
-        "excluded": list(cases.excluded),
-        "notes": list(cases.notes),
-    }
 
 
 def audit_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:

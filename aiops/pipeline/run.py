@@ -31,7 +31,6 @@ class Stage:
 
 _ROOM = "aiops.pipeline"
 STAGES: dict[str, Stage] = {
-    "ingest": Stage(f"{_ROOM}.prepare.ingest_cases", (), ("cases.parquet",)),
     "audit": Stage(f"{_ROOM}.prepare.audit_cases", ("cases.parquet",), ("audit.json",)),
     "split": Stage(
         f"{_ROOM}.prepare.split_cases", ("cases.parquet", "audit.json"), ("split.json",)

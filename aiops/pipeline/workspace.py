@@ -17,7 +17,7 @@ import yaml
 
 from aiops.config import Experiment
 from aiops.errors import StageError
-from aiops.files import read_json, write_json, write_text
+from aiops.files import read_json, write_json, write_table, write_text
 from aiops.home import runs_dir
 from aiops.provenance import code_version, content_hash, content_hashes, environment, json_hash
 from aiops.reading import ConfigFile, read_config
@@ -124,6 +124,7 @@ def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspac
     today = datetime.now(UTC).date().isoformat()
     workspace = Workspace(config, parent / f"{today}-{digest}", cases)
     workspace.folder.mkdir(parents=True, exist_ok=True)
+    write_table(workspace.path("cases.parquet"), cases.frame)
     resolved = yaml.safe_dump(config.written, sort_keys=False, allow_unicode=True, width=100)
     write_text(workspace.path("resolved.yaml"), resolved)
     write_json(
