@@ -18,8 +18,7 @@ from aiops.governance.policy import (
     GATES_FILE,
     ReasonCode,
     check_gates,
-    policy_path,
-    read_policy,
+    policy_sha256,
     read_reasons,
 )
 from aiops.governance.record import (
@@ -36,7 +35,7 @@ from aiops.governance.record import (
 )
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
-from aiops.provenance import content_hash, json_hash
+from aiops.provenance import json_hash
 
 APPROVALS = ("approve", "approve-with-conditions")
 GENERAL = "general"
@@ -292,18 +291,18 @@ def _conditions(proposal: Proposal, gates: Gates | None) -> tuple[Condition, ...
 def _policy_facts(gates: Gates | None) -> dict[str, Any]:
     if gates is not None:
         return {
-            "name": gates["policy_name"],
+            "name": gates["policy"],
             "version": gates["policy_version"],
             "sha256": gates["policy_sha256"],
             "valid_months": gates["valid_months"],
         }
-    # No run, so no gate was asked: the policy in force is named all the same.
-    policy = read_policy("gate_basic")
+    # Without a run no gate is asked: what was applied is the list of reasons.
+    reasons = read_reasons()
     return {
         "name": "intake",
-        "version": policy.version,
-        "sha256": content_hash(policy_path("gate_basic")),
-        "valid_months": policy.valid_months,
+        "version": reasons.version,
+        "sha256": policy_sha256(reasons),
+        "valid_months": 0,
     }
 
 
@@ -343,11 +342,12 @@ def _interval(figures: list[dict[str, Any]]) -> tuple[float, float] | None:
 def _subject(run_dir: Path | None, gates: Gates | None) -> tuple[Subject, ...]:
     if run_dir is None:
         return ()
-    model = run_dir / "model" / "model.json"
-    evaluation = run_dir / "evaluation.json"
+    evaluation, training = run_dir / "evaluation.json", run_dir / "training.json"
     told = read_json(evaluation) if evaluation.exists() else {}
+    members = read_json(training)["members"] if training.exists() else {}
     predictions = told.get("predictions_sha256")
-    digest = read_json(model).get("digest") if model.exists() else predictions
+    # A vendor's tool has no bytes here: what it predicted stands for it.
+    digest = "+".join(str(m["digest"]) for m in members.values()) or predictions
     datasets = [(told.get("seal") or {}).get("hash"), predictions]
     uri = f"runs/{run_dir.parent.name}/{run_dir.name}"
     if gates is not None:

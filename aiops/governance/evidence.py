@@ -24,7 +24,7 @@ Outcome = Literal["pass", "fail", "undecided"]
 REQUIRED = ("resolved.yaml", "evaluation.json", "gaps.parquet", "metrics.parquet")
 """Files without which no gate can be answered."""
 
-OPTIONAL = ("audit.json", "split.json", "plan.json", "model/model.json")
+OPTIONAL = ("audit.json", "split.json", "plan.json", "training.json")
 BYTES_ONLY = ("predictions.parquet", "masks.parquet", "case_metrics.parquet")
 """Files the figures were computed from: bound by their hash, so that no other can be put in."""
 

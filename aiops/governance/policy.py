@@ -4,7 +4,6 @@ A gate can be answered again from the run folder alone, years later: ``gates.jso
 policy's own text and the SHA-256 of every file it was answered from.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +14,9 @@ from aiops import home
 from aiops.config import Config, Experiment
 from aiops.errors import ConfigError, GateError
 from aiops.files import plain, read_json
-from aiops.governance.evidence import CHECKS, Answer, Evidence, Outcome, read_evidence
+from aiops.governance.evidence import CHECKS, Answer, Outcome, read_evidence
 from aiops.lookup import nearest, pick
-from aiops.provenance import content_hash
+from aiops.provenance import content_hash, json_hash
 
 GATES_FILE = "gates.json"
 _WORST_FIRST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
@@ -120,7 +119,7 @@ def read_policy(name: str) -> GatePolicy:
     ['primary', 'fairness', 'audit', 'test-list']
     """
     path = policy_path(name)
-    return _parse_policy(path.read_text(encoding="utf-8"), where=str(path))
+    return _parse_policy(_read_yaml(path), where=str(path))
 
 
 def read_reasons() -> Reasons:
@@ -133,20 +132,20 @@ def read_reasons() -> Reasons:
     """
     path = home.configs_dir() / "policy" / "reasons.yaml"
     try:
-        return Reasons.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Reasons.model_validate(_read_yaml(path))
     except ValidationError as fault:
         raise _policy_error(fault, str(path)) from fault
 
 
 def evaluate_gate(
-    policy: str, run_dir: Path, experiment: Experiment | None = None
+    policy: GatePolicy, run_dir: Path, experiment: Experiment | None = None
 ) -> dict[str, Any]:
     """Answer a gate from the files of a run; the dictionary is what ``gates.json`` holds.
 
     Parameters
     ----------
-    policy : str
-        Name under ``configs/policy``, or a path.
+    policy : GatePolicy
+        What is asked.
     run_dir : Path
         The run's folder.
     experiment : Experiment, optional
@@ -155,11 +154,33 @@ def evaluate_gate(
     Returns
     -------
     dict
-        ``outcome`` (pass, fail or undecided), ``items``, the policy's version, text and SHA-256,
+        ``outcome`` (pass, fail or undecided), ``items``, the policy with its version and SHA-256,
         and under ``evaluated`` the SHA-256 of each file that was read.
     """
-    path = policy_path(policy)
-    return _answer(path.read_text(encoding="utf-8"), policy, read_evidence(run_dir, experiment))
+    evidence = read_evidence(run_dir, experiment)
+    items = [_item(item, CHECKS[item.check](evidence)) for item in policy.items]
+    found = {item["outcome"] for item in items}
+    answer: dict[str, Any] = plain(
+        {
+            "policy": policy.name,
+            "policy_version": policy.version,
+            "policy_sha256": policy_sha256(policy),
+            "policy_text": policy.model_dump(mode="json"),
+            "title": policy.title,
+            "valid_months": policy.valid_months,
+            "outcome": next(outcome for outcome in _WORST_FIRST if outcome in found),
+            "items": items,
+            "run_id": evidence.run_id,
+            "run_name": evidence.run_name,
+            "evaluated": dict(evidence.sha256),
+        }
+    )
+    return answer
+
+
+def policy_sha256(policy: Config) -> str:
+    """Return the SHA-256 of what a policy says; its comments and layout do not count."""
+    return json_hash(policy.model_dump(mode="json"))
 
 
 def check_gates(run_dir: Path) -> dict[str, Any]:
@@ -187,8 +208,9 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
             where=str(path),
             fix="run `aiops gate` again, and look at what it says now",
         )
-    again = _answer(gates["policy_text"], gates["policy"], read_evidence(run_dir))
-    if any(plain(again[key]) != gates[key] for key in ("outcome", "items", "policy_sha256")):
+    policy = _parse_policy(gates["policy_text"], where=str(path))
+    again = evaluate_gate(policy, run_dir)
+    if any(again[key] != gates[key] for key in ("outcome", "items", "policy_sha256")):
         raise GateError(
             f"the same files answer the gate otherwise: {again['outcome']}, "
             f"where {GATES_FILE} says {gates['outcome']}",
@@ -199,24 +221,11 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
     return gates
 
 
-def _answer(text: str, name: str, evidence: Evidence) -> dict[str, Any]:
-    policy = _parse_policy(text, where=name)
-    items = [_item(item, CHECKS[item.check](evidence)) for item in policy.items]
-    found = {item["outcome"] for item in items}
-    return {
-        "policy": name,
-        "policy_name": policy.name,
-        "policy_version": policy.version,
-        "policy_sha256": hashlib.sha256(text.encode("utf-8")).hexdigest(),
-        "policy_text": text,
-        "title": policy.title,
-        "valid_months": policy.valid_months,
-        "outcome": next(outcome for outcome in _WORST_FIRST if outcome in found),
-        "items": items,
-        "run_id": evidence.run_id,
-        "run_name": evidence.run_name,
-        "evaluated": dict(evidence.sha256),
-    }
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as fault:
+        raise ConfigError(f"not YAML: {fault}", where=str(path), fix="mend the file") from fault
 
 
 def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
@@ -234,15 +243,13 @@ def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _parse_policy(text: str, *, where: str) -> GatePolicy:
+def _parse_policy(content: Any, *, where: str) -> GatePolicy:
     try:
-        return GatePolicy.model_validate(yaml.safe_load(text))
-    except (ValidationError, yaml.YAMLError) as fault:
+        return GatePolicy.model_validate(content)
+    except ValidationError as fault:
         raise _policy_error(fault, where) from fault
 
 
-def _policy_error(fault: Exception, where: str) -> ConfigError:
-    if not isinstance(fault, ValidationError):
-        return ConfigError(f"not YAML: {fault}", where=where, fix="mend the file")
+def _policy_error(fault: ValidationError, where: str) -> ConfigError:
     told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
     return ConfigError("; ".join(told), where=where, fix="mend each of these keys")

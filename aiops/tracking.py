@@ -1,0 +1,561 @@
+"""The only door to MLflow: runs, models, use cases and decisions as people see them.
+
+The run folder and the ledger are the truth. What stands in MLflow is a projection of them: every
+function here may be called again, and brings the store to what the files say. The store is
+``AIOPS_HOME/mlflow.db`` unless ``MLFLOW_TRACKING_URI`` names another.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiops import home
+from aiops.config import Experiment
+from aiops.errors import AiopsError
+from aiops.files import read_json, write_json, write_text
+from aiops.governance import ledger, usecase
+from aiops.governance.letter import (
+    decision_html,
+    decision_markdown,
+    use_case_markdown,
+)
+from aiops.governance.record import DecisionRecord
+from aiops.governance.usecase import UseCase
+from aiops.governance.views import saved_views
+from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DECISIONS = "governance/decisions"
+LONGEST_TAG = 5000
+LONGEST_PARAM = 6000
+
+STATUS = {
+    "approve": "FINISHED",
+    "approve-with-conditions": "FINISHED",
+    "reject": "KILLED",
+    "discontinue": "KILLED",
+    "defer": "SCHEDULED",
+}
+"""How a decision's run looks in the list: a green tick, a red cross, a clock."""
+
+
+class TrackingError(AiopsError):
+    """MLflow does not answer, or does not do what was asked."""
+
+
+def tracking_uri() -> str:
+    """Return the store: what MLFLOW_TRACKING_URI names, else the file in AIOPS_HOME."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.home() / 'mlflow.db'}"
+
+
+def check_connection() -> None:
+    """Ask the store for an answer.
+
+    Raises
+    ------
+    TrackingError
+        If there is none.
+    """
+    with _store() as client:
+        client.search_experiments(max_results=1)
+
+
+def log_run(run_dir: Path, experiment: Experiment) -> str:
+    """Show a run in MLflow, as far as its stages have come, and return its MLflow id.
+
+    One run folder is one MLflow run, whose id is kept in ``run.json``. Called again after a stage,
+    it adds what is new. Where a parameter has changed, which MLflow does not allow, a new run
+    takes over and the old one names it.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run's folder.
+    experiment : Experiment
+        Its config.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow does not answer. The run folder is whole without it.
+    """
+    shown = project_run(run_dir, experiment)
+    told = read_json(run_dir / "run.json")
+    with tempfile.TemporaryDirectory() as folder, _store() as client:
+        files = Path(folder)
+        tables = write_artifacts(run_dir, experiment, files)
+        tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(tables)}
+        tags = _fitted(tags, LONGEST_TAG, files)
+        params = _fitted(shown.params, LONGEST_PARAM, files)
+        experiment_id = _use_case_experiment(client, experiment.use_case)
+        run_id, old = _run_for(client, told.get("mlflow_run_id"), params)
+        if run_id is None:
+            run_id = _create(client, experiment_id, shown.run_name, tags, told.get("created"))
+        if old:
+            client.set_tag(old, "aiops.superseded_by", run_id)
+            client.set_terminated(old, "KILLED")
+        write_json(run_dir / "run.json", {**told, "mlflow_run_id": run_id})
+        _update(client, run_id, shown, tags, params)
+        client.log_artifacts(run_id, str(files))
+        _log_models(client, experiment_id, run_id, shown)
+        _count_seal(client, experiment_id, tags.get("aiops.seal"))
+        done = (run_dir / "evaluation.json").exists()
+        _end(client, run_id, "FINISHED" if done else "RUNNING")
+    return run_id
+
+
+def log_use_case(use_case: UseCase) -> str:
+    """Show a use case as an MLflow experiment with its state in tags; return its id."""
+    with _store() as client:
+        return _log_use_case(client, use_case)
+
+
+def log_decision(
+    record: DecisionRecord, use_case: UseCase | None = None, run_id: str | None = None
+) -> str:
+    """Show a decision as a run of ``governance/decisions``, and return that run's id.
+
+    Parameters
+    ----------
+    record : DecisionRecord
+        As it stands in the ledger.
+    use_case : UseCase, optional
+        The case it is about; looked up when not given.
+    run_id : str, optional
+        The MLflow run it is about, where the record does not name one.
+    """
+    with _store() as client:
+        return _log_decision(client, record, use_case or usecase.find(record.case_id), run_id)
+
+
+def project_all() -> list[str]:
+    """Show every use case and every decision of the ledger; return the decisions' run ids."""
+    records = [DecisionRecord.model_validate(entry) for entry in ledger.read_all()]
+    cases = {case.id: case for case in usecase.list_use_cases()}
+    with _store() as client:
+        run_ids = [_log_decision(client, record, cases[record.case_id]) for record in records]
+        for case in cases.values():
+            _log_use_case(client, case)
+    return run_ids
+
+
+def list_runs() -> list[dict[str, Any]]:
+    """Return the runs of all use cases, the newest first, with verdict and gate."""
+    with _store() as client:
+        experiments = client.search_experiments(filter_string="name LIKE 'usecase/%'")
+        names = {e.experiment_id: e.name.removeprefix("usecase/") for e in experiments}
+        found = client.search_runs(
+            list(names),
+            filter_string="tags.`aiops.kind` != 'fold'",
+            order_by=["attributes.start_time DESC"],
+        )
+        return [
+            {
+                "use_case": names[run.info.experiment_id],
+                "run": run.info.run_name,
+                "run_id": run.info.run_id,
+                "status": run.info.status,
+                **{
+                    key: run.data.tags.get(f"aiops.{key}", "")
+                    for key in ("kind", "verdict", "gate", "worst_group")
+                },
+                "primary": run.data.params.get("primary", ""),
+            }
+            for run in found
+            if "aiops.superseded_by" not in run.data.tags
+        ]
+
+
+def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
+    """Return the command that opens the MLflow UI on this machine only, and its environment."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri()]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--default-artifact-root", str(_artifacts())]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    return command, {**os.environ, **quiet}
+
+
+def load_model(model_uri: str) -> Any:
+    """Return a model that a run logged (``models:/m-…``) as an MLflow pyfunc, ready to predict."""
+    with _store():
+        import mlflow
+
+        folder = mlflow.artifacts.download_artifacts(model_uri, tracking_uri=tracking_uri())
+        return mlflow.pyfunc.load_model(folder)
+
+
+def serve(load: Any, predict: Any) -> None:
+    """Hand two functions to MLflow as the model that it is loading from code.
+
+    Parameters
+    ----------
+    load : callable
+        Takes the model's folder, returns what `predict` takes first.
+    predict : callable
+        Takes that and the input.
+    """
+    import mlflow
+
+    class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def load_context(self, context: Any) -> None:
+            self.model = load(Path(context.artifacts["model"]))
+
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return predict(self.model, model_input)
+
+    mlflow.models.set_model(Served())
+
+
+@contextmanager
+def _store() -> Iterator["MlflowClient"]:
+    """Open the store: no telemetry, nothing cut silently, no noise; its faults in our words."""
+    settings = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_TRUNCATE_LONG_VALUES": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    uri = tracking_uri()
+    with warnings.catch_warnings():
+        # Peers of MLflow deprecate what it uses; nobody here can act on that.
+        warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic|pydantic)(\.|$)")
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if uri.startswith("sqlite:///"):
+                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            yield MlflowClient(tracking_uri=uri)
+        except (MlflowException, OSError) as fault:
+            raise TrackingError(
+                f"MLflow did not do what was asked: {str(fault).splitlines()[0][:300]}",
+                where=_without_password(uri),
+                fix="start the server, or unset MLFLOW_TRACKING_URI to use the file in AIOPS_HOME; "
+                "then run the command again",
+            ) from fault
+
+
+def _without_password(uri: str) -> str:
+    scheme, sign, rest = uri.partition("://")
+    return f"{scheme}{sign}{rest.rpartition('@')[2]}"
+
+
+def _artifacts() -> Path:
+    return home.home() / "artifacts"
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        is_server = tracking_uri().startswith("http")
+        location = (
+            None
+            if is_server
+            else str(_artifacts() / hashlib.sha256(name.encode()).hexdigest()[:16])
+        )
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _use_case_experiment(client: "MlflowClient", slug: str) -> str:
+    """Return the experiment of a use case; registering a case gives it its number in the name."""
+    case = usecase.registered(slug)
+    if case is None:
+        return _experiment(client, f"usecase/{slug}")
+    return _log_use_case(client, case)
+
+
+def _log_use_case(client: "MlflowClient", case: UseCase) -> str:
+    name = f"usecase/{case.id} {case.slug}"
+    before = client.get_experiment_by_name(f"usecase/{case.slug}")
+    if before is not None and client.get_experiment_by_name(name) is None:
+        client.rename_experiment(before.experiment_id, name)
+    experiment_id = _experiment(client, name)
+    there = client.get_experiment(experiment_id).tags
+    tags = {
+        "aiops.state": case.state,
+        "aiops.specialty": case.specialty,
+        "aiops.modality": case.modality,
+        "aiops.task": case.task,
+        "aiops.owner": case.owner,
+        "aiops.reasons": ", ".join(case.reasons),
+        "aiops.review_by": case.review_by or "",
+        "mlflow.note.content": use_case_markdown(case),
+    }
+    for key, value in tags.items():
+        if value != there.get(key, ""):
+            client.set_experiment_tag(experiment_id, key, value)
+    return experiment_id
+
+
+def _create(
+    client: "MlflowClient",
+    experiment_id: str,
+    name: str,
+    tags: Mapping[str, str],
+    began: str | None,
+) -> str:
+    start = int(datetime.fromisoformat(began).timestamp() * 1000) if began else None
+    run = client.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name)
+    return str(run.info.run_id)
+
+
+def _run_for(
+    client: "MlflowClient", run_id: str | None, params: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """Return the run to go on with, and the run that a new one must take over from."""
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return None, None
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as fault:
+        if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None, None  # another store, or a store begun anew
+    if run.info.lifecycle_stage == "deleted":
+        return None, None
+    changed = [key for key, value in run.data.params.items() if params.get(key, value) != value]
+    return (None, run_id) if changed else (run_id, None)
+
+
+def _update(
+    client: "MlflowClient",
+    run_id: str,
+    shown: Projection,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
+) -> None:
+    """Bring a run to what the files say, writing only what is new."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    data = client.get_run(run_id).data
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(key, value, now, 0)
+        for key, value in shown.metrics.items()
+        if data.metrics.get(key) != value
+    ]
+    metrics += _new_points(client, run_id, shown.curves, set(data.metrics))
+    new_params = [Param(key, value) for key, value in params.items() if key not in data.params]
+    new_tags = [RunTag(key, value) for key, value in tags.items() if data.tags.get(key) != value]
+    for first in range(0, max(len(metrics), len(new_params), len(new_tags)), 100):
+        some = slice(first, first + 100)
+        client.log_batch(run_id, metrics[some], new_params[some], new_tags[some])
+    there = client.get_run(run_id).inputs
+    if not there.dataset_inputs:
+        client.log_inputs(run_id, [_dataset_input(shown.dataset)])
+
+
+def _new_points(
+    client: "MlflowClient", run_id: str, curves: tuple[Curve, ...], known: set[str]
+) -> list[Any]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    points = []
+    for curve in curves:
+        logged = client.get_metric_history(run_id, curve.name) if curve.name in known else []
+        there = {(point.step, point.value) for point in logged}
+        points += [Metric(curve.name, v, now, s) for s, v in curve.points if (s, v) not in there]
+    return points
+
+
+def _dataset_input(dataset: Dataset) -> Any:
+    from mlflow.entities import Dataset as MlflowDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    told = MlflowDataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="local",
+        source=json.dumps({"uri": dataset.source}),
+        profile=json.dumps({"num_rows": dataset.n_cases}),
+    )
+    return DatasetInput(told, tags=[InputTag("mlflow.data.context", dataset.context)])
+
+
+def _log_models(client: "MlflowClient", experiment_id: str, run_id: str, shown: Projection) -> None:
+    """Show each fold as a run below its run; and the model of the run, or of each fold."""
+    for member in shown.members:
+        member_id = run_id
+        if member.name != "model":
+            member_id = _fold_run(client, experiment_id, run_id, member)
+        if member.folder is None:
+            continue
+        tags = client.get_run(member_id).data.tags
+        if tags.get("aiops.model_digest") != member.digest:
+            uri = _log_model(client, experiment_id, member_id, member)
+            client.set_tag(member_id, "aiops.model_uri", uri)
+            client.set_tag(member_id, "aiops.model_digest", member.digest)
+
+
+def _fold_run(client: "MlflowClient", experiment_id: str, run_id: str, member: Member) -> str:
+    query = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.run_name = '{member.name}'"
+    known = client.search_runs([experiment_id], query, max_results=1)
+    tags = {"mlflow.parentRunId": run_id, "aiops.kind": "fold"}
+    fold_id = known[0].info.run_id if known else None
+    fold_id = fold_id or _create(client, experiment_id, member.name, tags, None)
+    points = _new_points(client, fold_id, member.curves, set(client.get_run(fold_id).data.metrics))
+    for first in range(0, len(points), 1000):
+        client.log_batch(fold_id, points[first : first + 1000])
+    _end(client, fold_id, "FINISHED")
+    return str(fold_id)
+
+
+def _log_model(client: "MlflowClient", experiment_id: str, run_id: str, member: Member) -> str:
+    """Store a model with the code that serves it, and return its address."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models import Model
+
+    made = client.create_logged_model(
+        experiment_id,
+        name=member.name,
+        source_run_id=run_id,
+        tags={"aiops.digest": member.digest},
+        model_type="pyfunc",
+    )
+    wanted = ("clinical-aiops", "torch", "monai", "scikit-learn", "skops", "numpy", "pandas")
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "model"
+        mlflow.pyfunc.save_model(
+            str(folder),
+            python_model=str(Path(__file__).with_name("served_model.py")),
+            artifacts={"model": str(member.folder)},
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in wanted],
+            mlflow_model=Model(
+                artifact_path=made.artifact_location, run_id=run_id, model_id=made.model_id
+            ),
+        )
+        client.log_model_artifacts(made.model_id, str(folder))
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+    return f"models:/{made.model_id}"
+
+
+def _log_decision(
+    client: "MlflowClient", record: DecisionRecord, case: UseCase, run_id: str | None = None
+) -> str:
+    """Show a decision; one that is there already is brought back to what the ledger says."""
+    experiment_id = _decisions(client)
+    found = client.search_runs(
+        [experiment_id], f"tags.`aiops.decision` = '{record.id}'", max_results=1
+    )
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent)
+        tags = _fitted(_decision_tags(record, case, run_id), LONGEST_TAG, folder)
+        if found:
+            decision_run = str(found[0].info.run_id)
+            there = found[0].data.tags
+            changed = {key: value for key, value in tags.items() if there.get(key) != value}
+            if not changed and found[0].info.status == STATUS[record.outcome]:
+                return decision_run
+            for key, value in changed.items():
+                client.set_tag(decision_run, key, value)
+        else:
+            # Whole in the one call: a signer's role may be allowed nothing after it.
+            decision_run = _create(
+                client,
+                experiment_id,
+                f"{record.id} {case.id} {record.outcome}",
+                tags,
+                record.created_at,
+            )
+        write_text(folder / "decision.html", decision_html(record, case))
+        write_json(folder / "decision.json", record.to_json())
+        client.log_artifacts(decision_run, parent)
+    _end(client, decision_run, STATUS[record.outcome])
+    return decision_run
+
+
+def _decision_tags(record: DecisionRecord, case: UseCase, run_id: str | None) -> dict[str, str]:
+    reasons = ", ".join(f"{reason.code} {reason.name}" for reason in record.reasons)
+    about = run_id or next((item.run_id for item in record.evidence if item.run_id), None)
+    return {
+        "aiops.kind": "decision",
+        "aiops.decision": record.id,
+        "aiops.outcome": record.outcome,
+        "aiops.use_case": f"{case.id} {case.slug}",
+        "aiops.gate": f"{record.gate}: {record.gate_outcome}",
+        "aiops.reasons": reasons,
+        "aiops.conditions_open": str(sum(c.status == "open" for c in record.conditions)),
+        "aiops.review_by": str(record.review_by or ""),
+        "aiops.expires_at": str(record.expires_at or ""),
+        "aiops.made_by": record.made_by,
+        "aiops.statement": record.statement,
+        "aiops.run": about or "none",
+        "aiops.record_sha256": ledger.record_sha256(record.to_json()),
+        "aiops.prev_sha256": record.prev_sha256,
+        "mlflow.user": record.made_by,
+        "mlflow.source.name": "aiops decide",
+        "mlflow.note.content": decision_markdown(record, case),
+    }
+
+
+def _decisions(client: "MlflowClient") -> str:
+    experiment_id = _experiment(client, DECISIONS)
+    there = client.get_experiment(experiment_id).tags
+    note = (
+        "Every decision on a use case, rejected ones included. Green tick: approved. Red cross: "
+        "rejected or discontinued. Clock: put off. Open *Views* for the columns. The ledger file "
+        "is the record; this page shows it."
+    )
+    for key, value in {**saved_views(), "mlflow.note.content": note}.items():
+        if there.get(key) != value:
+            client.set_experiment_tag(experiment_id, key, value)
+    return experiment_id
+
+
+def _end(client: "MlflowClient", run_id: str, status: str) -> None:
+    if status in {"RUNNING", "SCHEDULED"}:
+        client.update_run(run_id, status)
+    elif client.get_run(run_id).info.status != status:
+        client.set_terminated(run_id, status)
+
+
+def _count_seal(client: "MlflowClient", experiment_id: str, seal: str | None) -> None:
+    """Keep the highest count of readings of the test list on the experiment."""
+    if seal is None:
+        return
+    there = client.get_experiment(experiment_id).tags.get("aiops.seal", "")
+    count = [int(text.rpartition(" ")[2]) for text in (there, seal) if text]
+    if count[-1] == max(count) or there.partition(",")[0] != seal.partition(",")[0]:
+        client.set_experiment_tag(experiment_id, "aiops.seal", seal)
+
+
+def _fitted(values: Mapping[str, str], longest: int, folder: Path) -> dict[str, str]:
+    """Return values that MLflow can hold whole; a longer one goes to a file and names its hash."""
+    fitted = {}
+    for key, value in values.items():
+        if len(value) > longest:
+            write_text(folder / "settings" / "long" / f"{key}.txt", value)
+            sha256 = hashlib.sha256(value.encode("utf-8")).hexdigest()
+            fitted[key] = f"{value[: longest - 150]} … whole in settings/long, SHA-256 {sha256}"
+        else:
+            fitted[key] = value
+    return fitted
+
+
+def _logged_tables(tables: list[str]) -> str:
+    return json.dumps([{"path": name, "type": "table"} for name in tables])

@@ -1,0 +1,177 @@
+"""A run folder as the stages leave it, small enough to be made anew in each test."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+CONFIG: dict[str, Any] = {
+    "kind": "experiment",
+    "use_case": "chest-effusion",
+    "task": "classification",
+    "data": {
+        "table": "${AIOPS_DATA}/chest/cases.csv",
+        "patient": "patient_id",
+        "image": "file",
+        "modality": "xray",
+        "attributes": {"sex": {"column": "sex"}},
+    },
+    "targets": {"effusion": {"label": "label_Effusion", "positive": [1]}},
+    "primary": {"target": "effusion", "metric": "roc_auc", "acceptable": 0.8},
+    "train": {"budget_minutes": 1},
+    "fairness": {"attributes": ["sex"], "margin": 0.05},
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run found; each test changes what it is about."""
+
+    value: float = 0.9
+    low: float = 0.85
+    high: float = 0.94
+    state: str = "ok"
+    verdicts: tuple[str, str] = ("adequate", "adequate")
+    n_patients: tuple[int, int] = (200, 180)
+    n_needed: float = float("nan")
+    audit_state: str = "note"
+    audit_reason: str = ""
+    reading: int = 1
+    attributes: bool = True
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def make_run(home: Path) -> Callable[..., Path]:
+    """Write a run folder; keywords are of `Facts`, or blocks of the config to replace."""
+
+    def make(name: str = "2026-11-22-0a1b2c3d", **changes: Any) -> Path:
+        blocks = {k: changes.pop(k) for k in list(changes) if k in {*CONFIG, "tracking"}}
+        config = {k: v for k, v in {**CONFIG, **blocks}.items() if v is not None}
+        folder = home / "runs" / config["use_case"] / name
+        folder.mkdir(parents=True)
+        write_run(folder, config, Facts(**changes))
+        return folder
+
+    return make
+
+
+def write_run(folder: Path, config: dict[str, Any], facts: Facts) -> None:
+    (folder / "resolved.yaml").write_text(yaml.safe_dump(config))
+    target, metric = config["primary"]["target"], config["primary"]["metric"]
+    run = {
+        "run_name": folder.name,
+        "use_case": config["use_case"],
+        "hash": folder.name[-8:],
+        "mlflow_run_id": None,
+        "created": "2026-11-22T10:00:00+00:00",
+        "environment": {"python": "3.11"},
+        "stages": {"train": {"inputs": {}, "outputs": {}, "seconds": 36.0}},
+    }
+    code = {
+        "severity": "stop" if facts.audit_state != "note" else "note",
+        "meaning": "an image is constant",
+        "n": 2,
+        "state": facts.audit_state,
+        "reason": facts.audit_reason,
+    }
+    audit = {
+        "codes": {"CONSTANT_IMAGE": code},
+        "findings": [{"code": "CONSTANT_IMAGE", "case_id": "case-7", "file": "case-7.png"}],
+        "n_cases": 400,
+        "n_patients": 380,
+        "excluded_cases": {},
+        "clean": facts.audit_state != "stop",
+    }
+    primary = {
+        "target": target,
+        "metric": metric,
+        "value": facts.value,
+        "low": facts.low,
+        "high": facts.high,
+        "n_patients": sum(facts.n_patients),
+        "n_cases": sum(facts.n_patients) + 20,
+        "n_positive": 60,
+        "n_failed": 0,
+        "state": facts.state,
+    }
+    verdicts = [v for v in ("concern", "insufficient evidence") if v in facts.verdicts]
+    evaluation = {
+        "task": config["task"],
+        "use_case": config["use_case"],
+        "unit": "case",
+        "verdict": {
+            "overall": (verdicts or ["adequate"])[0],
+            "by_attribute": {},
+            "sentence": "Said in one sentence.",
+        },
+        "primary": [primary],
+        "seal": {"hash": "5" * 64, "reading": facts.reading},
+        "predictions_sha256": "9" * 64,
+        "split": "test",
+        "patients_known": True,
+    }
+    contents = {"run": run, "audit": audit, "evaluation": evaluation}
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    metrics_of(primary, facts).to_parquet(folder / "metrics.parquet")
+    gaps_of(target, metric, facts).to_parquet(folder / "gaps.parquet")
+
+
+def metrics_of(primary: dict[str, Any], facts: Facts) -> pd.DataFrame:
+    common = {"task": "classification", "split": "test", "operating_point": "", "n_failed": 0}
+    overall = {**common, **primary, "attribute": "all", "group": "all", "reason": ""}
+    groups = [
+        {**overall, "attribute": "sex", "group": group, "n_patients": n, "n_cases": n,
+         "n_positive": min(n, 30)}
+        for group, n in zip(("female", "male"), facts.n_patients, strict=True)
+    ]  # fmt: skip
+    more = {**overall, "metric": "brier", "value": 0.1, "low": 0.08, "high": 0.12}
+    return pd.DataFrame([overall, more, *(groups if facts.attributes else [])])
+
+
+def gaps_of(target: str, metric: str, facts: Facts) -> pd.DataFrame:
+    bounds = {"adequate": (-0.02, 0.03), "concern": (-0.12, -0.03)}
+    rows = []
+    for i, group in enumerate(("female", "male")):
+        low, high = bounds.get(facts.verdicts[i], (-0.2, 0.1))
+        rows.append(
+            {
+                "target": target,
+                "metric": metric,
+                "attribute": "sex",
+                "group": group,
+                "versus": "rest",
+                "value": (low + high) / 2,
+                "low": low,
+                "high": high,
+                "low_simultaneous": low,
+                "high_simultaneous": high,
+                "p_adjusted": np.nan,
+                "chance_gap": 0.01,
+                "minimum_detectable": 0.04,
+                "margin": 0.05,
+                "verdict": facts.verdicts[i],
+                "prespecified": True,
+                "n_patients": facts.n_patients[i],
+                "n_cases": facts.n_patients[i],
+                "n_positive": 30,
+                "n_needed": facts.n_needed,
+                "reason": "",
+            }
+        )
+    frame = pd.DataFrame(rows)
+    exploratory = frame.assign(metric="brier", verdict="", prespecified=False)
+    return pd.concat([frame, exploratory] if facts.attributes else [frame.iloc[:0]])
