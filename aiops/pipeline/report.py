@@ -1,0 +1,93 @@
+"""Report: from the files of a run to two HTML pages that a board can read and print.
+
+``report.html`` may leave the team: it holds aggregate figures, with small counts hidden.
+``report_internal.html`` shows single cases with their ids and pictures, and stays.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from aiops.config import Experiment
+from aiops.files import write_text
+from aiops.pipeline.report_blocks import Section
+from aiops.pipeline.report_cases import worst_cases
+from aiops.pipeline.report_files import RunFiles, read_run, shareable
+from aiops.pipeline.report_groups import groups, who
+from aiops.pipeline.report_performance import curves_section, performance
+from aiops.pipeline.report_record import audit, gate, limits, population, provenance, training
+from aiops.pipeline.report_verdict import verdict_page
+
+SHAREABLE, INTERNAL = "report.html", "report_internal.html"
+
+_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+def write_report(run_dir: Path, experiment: Experiment) -> tuple[Path, Path]:
+    """Write the two reports of a run.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Folder of a run that has been evaluated. Nothing outside it is read but the images of the
+        worst cases, which only the internal report shows.
+    experiment : Experiment
+        The config of the run.
+
+    Returns
+    -------
+    report, report_internal : Path
+        ``report.html``, which may be shared, and ``report_internal.html``, which may not.
+
+    Raises
+    ------
+    StageError
+        If the run has not been evaluated.
+    """
+    files = read_run(run_dir)
+    paths = run_dir / SHAREABLE, run_dir / INTERNAL
+    write_text(paths[0], render(shareable(files), experiment))
+    write_text(paths[1], render(files, experiment))
+    return paths
+
+
+def render(files: RunFiles, experiment: Experiment) -> str:
+    """Return the report of a run as one HTML page that asks for nothing from elsewhere."""
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            use_case=experiment.use_case,
+            intended_use=experiment.intended_use,
+            task=experiment.task,
+            run=files.name,
+            is_shareable=files.is_shareable,
+            page=verdict_page(files, experiment),
+            sections=_sections(files, experiment),
+            css=_css(),
+        )
+    )
+
+
+def _sections(files: RunFiles, experiment: Experiment) -> tuple[Section, ...]:
+    verbs = [population, who, performance, curves_section, groups, training, audit, gate, limits]
+    if not files.is_shareable:
+        verbs.insert(5, worst_cases)
+    return tuple(verb(files, experiment) for verb in (*verbs, provenance))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _css() -> str:
+    return (_TEMPLATES / "report.css").read_text(encoding="utf-8")

@@ -1,0 +1,107 @@
+"""Reads the files of a run folder that a report is made from."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from aiops.errors import StageError
+from aiops.files import read_json, read_table
+from aiops.pipeline.disclosure import suppress
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of one run; what a run does not have is an empty table or an empty mapping."""
+
+    folder: Path
+    evaluation: Json
+    metrics: pd.DataFrame
+    gaps: pd.DataFrame
+    case_metrics: pd.DataFrame
+    predictions: pd.DataFrame
+    masks: pd.DataFrame
+    cases: pd.DataFrame
+    audit: Json
+    fingerprint: Json
+    plan: Json
+    split: Json
+    training: Json
+    run: Json
+    gates: Json
+    history: tuple[Json, ...]
+    resolved: str
+    is_shareable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return str(self.run.get("run_name") or self.folder.name)
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Return the files of the run in `folder`.
+
+    Raises
+    ------
+    StageError
+        If the run has not been evaluated.
+    """
+    if not (folder / "evaluation.json").exists() or not (folder / "metrics.parquet").exists():
+        raise StageError(
+            "this run has not been evaluated",
+            where=folder.name,
+            fix="run `aiops evaluate` first, then `aiops report`",
+        )
+    return RunFiles(
+        folder=folder,
+        evaluation=read_json(folder / "evaluation.json"),
+        metrics=_table(folder / "metrics.parquet"),
+        gaps=_table(folder / "gaps.parquet"),
+        case_metrics=_table(folder / "case_metrics.parquet"),
+        predictions=_table(folder / "predictions.parquet"),
+        masks=_table(folder / "masks.parquet"),
+        cases=_table(folder / "cases.parquet"),
+        audit=_mapping(folder / "audit.json"),
+        fingerprint=_mapping(folder / "fingerprint.json"),
+        plan=_mapping(folder / "plan.json"),
+        split=_mapping(folder / "split.json"),
+        training=_mapping(folder / "training.json"),
+        run=_mapping(folder / "run.json"),
+        gates=_mapping(folder / "gates.json"),
+        history=_lines(folder / "history.jsonl"),
+        resolved=_text(folder / "resolved.yaml"),
+    )
+
+
+def shareable(files: RunFiles) -> RunFiles:
+    """Return `files` as they may leave the team: small counts hidden in the tables of groups."""
+    metrics, gaps = suppress(files.metrics, files.gaps)
+    return replace(files, metrics=metrics, gaps=gaps, is_shareable=True)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return read_table(path) if path.exists() else pd.DataFrame()
+
+
+def _mapping(path: Path) -> Json:
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _lines(path: Path) -> tuple[Json, ...]:
+    # A line cut short by a kill is not a step that was taken.
+    rows = []
+    for line in _text(path).splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return tuple(rows)

@@ -1,0 +1,291 @@
+"""What the tables of a run say in sentences: what was found, and what is not known."""
+
+from typing import Any
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.pipeline import wording
+from aiops.pipeline.disclosure import HIDDEN
+from aiops.pipeline.report_blocks import Chip
+from aiops.pipeline.report_files import Json, RunFiles
+from aiops.pipeline.sentences import sentence
+from aiops.pipeline.wording import count, gloss, is_number, listed, readable, size, target_name
+
+FEW = 3
+"""Up to so many primary targets are told one by one; more are summed up."""
+
+NAMED = 4
+"""Groups named in one sentence; the others stand in the tables."""
+
+INSUFFICIENT = "insufficient evidence"
+
+
+def table_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as mappings."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def unit_word(files: RunFiles) -> str:
+    """Return whether cases or whole examinations are counted."""
+    return str(files.evaluation.get("unit") or "case")
+
+
+def overall_row(files: RunFiles, target: str, metric: str) -> Json | None:
+    """Return the row of the whole test set for a target and metric, or None."""
+    table = files.metrics
+    rows = table[
+        (table["attribute"] == "all") & (table["target"] == target) & (table["metric"] == metric)
+    ]
+    return None if rows.empty else table_rows(rows)[0]
+
+
+def family(files: RunFiles, attribute: str) -> pd.DataFrame:
+    """Return the gaps of an attribute that carry a verdict."""
+    gaps = files.gaps
+    if gaps.empty:
+        return gaps
+    named = gaps["prespecified"].fillna(value=False).astype(bool)
+    return gaps[(gaps["attribute"] == attribute) & named & (gaps["verdict"].fillna("") != "")]
+
+
+def verdicts(files: RunFiles) -> dict[str, str]:
+    """Return the verdict of each attribute named in advance."""
+    return dict((files.evaluation.get("verdict") or {}).get("by_attribute") or {})
+
+
+def bar_verdict(row: Json) -> Chip:
+    """Return how a primary figure stands to the value set for it before the test.
+
+    Examples
+    --------
+    >>> bar_verdict({"metric": "dice", "low": 0.8, "high": 0.9, "acceptable": 0.85}).word
+    'not shown'
+    """
+    bar, low, high = row.get("acceptable"), row.get("low"), row.get("high")
+    if not is_number(bar):
+        return Chip("no value was set", "open")
+    if not (is_number(low) and is_number(high)):
+        return Chip("cannot be said", "open")
+    if not gloss(row["metric"]).higher_is_better:
+        bar, low, high = -bar, -high, -low
+    if low >= bar:
+        return Chip("reached", "good")
+    return Chip("not reached", "bad") if high < bar else Chip("not shown", "open")
+
+
+def seal_sentence(evaluation: Json) -> str:
+    """Return how often the sealed test list has been read.
+
+    Examples
+    --------
+    >>> seal_sentence({"seal": {"hash": "ab12", "reading": 3}})[:44]
+    'This sealed test list has been read 3 times.'
+    """
+    reading = (evaluation.get("seal") or {}).get("reading")
+    if not is_number(reading):
+        return "The test list was not sealed, so nobody counted how often it was read."
+    if reading <= 1:
+        return "This sealed test list has been read 1 time: this is its first reading."
+    return (
+        f"This sealed test list has been read {int(reading)} times. "
+        "A list that is read again and again stops being a test: models get chosen by it."
+    )
+
+
+def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
+    """Return what the verdict of an attribute rests on, in a few sentences."""
+    rows = family(files, attribute)
+    if rows.empty:
+        return "No gap between groups could be computed."
+    several, metric = rows["target"].nunique() > 1, str(rows["metric"].iloc[0])
+    open_rows, fine = _of(rows, INSUFFICIENT), _of(rows, "adequate")
+    parts = _concerns(_of(rows, "concern"), several)
+    if open_rows:
+        parts.append(f"Too little is known about {_names(open_rows, several)}.")
+    if word == "adequate":
+        margin = size(float(rows["margin"].iloc[0]), metric)
+        parts.append(
+            f"In {gloss(metric).label}, each group is shown to be less than {margin} worse than "
+            "the rest."
+        )
+    elif fine:
+        parts.append(f"Shown to be within the margin: {_names(fine, several)}.")
+    return " ".join(parts)
+
+
+def found(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
+    """Return what this evaluation found, the primary figures first."""
+    primary: list[Json] = files.evaluation.get("primary") or []
+    unit, items = unit_word(files), []
+    if len(primary) <= FEW:
+        items += [sentence(row, unit=unit) for row in primary]
+    else:
+        items.append(_range(primary))
+    headline = experiment.primary_targets[0]
+    for metric in ("sensitivity", "specificity", "missed", "calibration_intercept"):
+        row = overall_row(files, headline, metric)
+        if row and is_number(row.get("value")) and metric != experiment.primary.metric:
+            items.append(sentence(row, unit=unit))
+    for attribute in verdicts(files):
+        rows = _of(family(files, attribute), "concern")
+        items += _concerns(rows, several=True, attribute=attribute)
+    fine = [readable(name) for name, word in verdicts(files).items() if word == "adequate"]
+    if fine:
+        items.append(f"By {listed(fine)}, no group falls behind the rest by the margin or more.")
+    failed = [row["n_failed"] for row in primary if is_number(row.get("n_failed"))]
+    if failed and max(failed):
+        items.append(
+            f"The tool gave no answer for {count(max(failed))} cases; they count as wrong."
+        )
+    return tuple(items)
+
+
+def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
+    """Return what this evaluation does not tell, the weightiest first."""
+    items = _bars_unsettled(files.evaluation.get("primary") or [])
+    for attribute in verdicts(files):
+        rows = _of(family(files, attribute), INSUFFICIENT)
+        if rows:
+            several = len(experiment.primary_targets) > 1
+            items.append(f"Whether it works as well by {readable(attribute)} for "
+                         f"{_names(rows, several)}.")  # fmt: skip
+    items += _not_estimable(files, experiment)
+    if not files.evaluation.get("patients_known", True):
+        items.append(
+            "Which cases belong to one patient. Intervals are by case and may be too narrow."
+        )
+    if not verdicts(files):
+        items.append("Whether it works equally well for all groups: none was named in advance.")
+    if experiment.is_vendor:
+        items.append("What the tool was trained on, and whether it had seen these patients before.")
+    items.append("Whether it helps patients. Stored cases were read; nobody was treated by it.")
+    if "site" not in experiment.data.attributes:
+        items.append("How it does at another hospital: the site of a case was not recorded.")
+    return tuple(items)
+
+
+def _range(primary: list[Json]) -> str:
+    metric = str(primary[0]["metric"])
+    rows = sorted((r for r in primary if is_number(r.get("value"))), key=lambda r: r["value"])
+    if not rows:
+        return f"{gloss(metric).label} could not be estimated for any target."
+    ends = [
+        f"{wording.with_interval(row, metric)} for {target_name(row['target'])}"
+        for row in (rows[0], rows[-1])
+    ]
+    return f"{gloss(metric).label} runs from {ends[0]} to {ends[1]}, over {len(rows)} targets."
+
+
+def _concerns(rows: list[Json], several: bool, attribute: str = "") -> list[str]:
+    by_group: dict[str, list[Json]] = {}
+    for row in rows:
+        by_group.setdefault(str(row["group"]), []).append(row)
+    sentences = []
+    for name, some in by_group.items():
+        group = f"“{readable(name)}”" + (f" ({readable(attribute)})" if attribute else "")
+        sentences.append(_concern(group, some[0], several) if len(some) == 1 else
+                         _concern_many(group, some))  # fmt: skip
+    return sentences
+
+
+def _concern(group: str, row: Json, several: bool) -> str:
+    metric, where = str(row["metric"]), f" for {target_name(row['target'])}" if several else ""
+    if not is_number(row.get("value")):
+        return f"In {group} it does worse than in the rest{where}; the figures are hidden."
+    nearest, furthest = abs(row["high_simultaneous"]), abs(row["low_simultaneous"])
+    return (
+        f"In {group}, {gloss(metric).label}{where} is worse than in the rest by "
+        f"{size(row['value'], metric)} (it could be {size(nearest, metric)} to "
+        f"{size(furthest, metric)}). Chance does not explain it, and it may exceed the margin."
+    )
+
+
+def _concern_many(group: str, rows: list[Json]) -> str:
+    rows = sorted(rows, key=lambda r: r["value"] if is_number(r["value"]) else 0.0)
+    named = [
+        f"{target_name(r['target'])}"
+        + (f" (by {size(r['value'], r['metric'])})" if is_number(r["value"]) else "")
+        for r in rows[:NAMED]
+    ]
+    if len(rows) > NAMED:
+        named.append(f"{len(rows) - NAMED} more")
+    label = gloss(str(rows[0]["metric"])).label
+    return f"In {group}, {label} is worse than in the rest for {listed(named)}."
+
+
+def _names(rows: list[Json], several: bool) -> str:
+    words = [_name(row, several) for row in rows[:NAMED]]
+    if len(rows) > NAMED:
+        words = [_name(row, several) for row in rows[: NAMED - 1]]
+        words.append(f"{len(rows) - NAMED + 1} more, all in the section on groups")
+    return listed(words)
+
+
+def _name(row: Json, several: bool) -> str:
+    name = f"“{readable(row['group'])}”"
+    if several:
+        name += f" in {target_name(row['target'])}"
+    needed, there = row.get("n_needed"), row.get("n_patients")
+    reason = wording.text_of(row.get("reason"))
+    if row["verdict"] != INSUFFICIENT:
+        return name
+    if is_number(needed) and is_number(there):
+        return f"{name} ({count(there)} patients; about {_about(needed)} needed)"
+    if reason == HIDDEN:
+        return f"{name} (too few to show)"
+    return f"{name} ({reason})" if reason else name
+
+
+def _about(number: float) -> str:
+    """Return a planned number of patients, rounded up: a plan is no measurement.
+
+    Examples
+    --------
+    >>> _about(1234.2), _about(38)
+    ('1,300', '38')
+    """
+    step = 10 ** max(0, len(str(int(number))) - 2)
+    return f"{-int(-number // step) * step:,}"
+
+
+def _of(rows: pd.DataFrame, verdict: str) -> list[Json]:
+    return [] if rows.empty else table_rows(rows[rows["verdict"] == verdict])
+
+
+def _bars_unsettled(primary: list[Json]) -> list[str]:
+    by_word: dict[str, list[str]] = {}
+    for row in primary:
+        by_word.setdefault(bar_verdict(row).word, []).append(target_name(row["target"]))
+    items = []
+    label = gloss(str(primary[0]["metric"])).label if primary else ""
+    for word, targets in by_word.items():
+        names = listed(targets) if len(targets) <= FEW else f"{len(targets)} targets"
+        if word == "no value was set":
+            items.append(
+                f"Whether {label} for {names} is good enough: nobody set an acceptable value "
+                "before the test."
+            )
+        elif word in ("not shown", "cannot be said"):
+            items.append(
+                f"Whether {label} for {names} reaches the acceptable value: too uncertain."
+            )
+    return items
+
+
+def _not_estimable(files: RunFiles, experiment: Experiment) -> list[str]:
+    table = files.metrics
+    rows = table[
+        (table["attribute"] == "all")
+        & table["target"].isin(experiment.primary_targets)
+        & (table["state"] == "not_estimable")
+    ]
+    by_reason: dict[str, list[str]] = {}
+    for row in table_rows(rows):
+        names = by_reason.setdefault(wording.text_of(row.get("reason")), [])
+        if gloss(row["metric"]).label not in names:
+            names.append(gloss(row["metric"]).label)
+    return [
+        f"{listed(names)}: not estimable{f' ({reason})' if reason else ''}."
+        for reason, names in by_reason.items()
+    ]

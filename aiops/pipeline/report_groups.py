@@ -1,0 +1,377 @@
+"""Sections on groups: who is in the data, and how good it is for each."""
+
+import math
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.pipeline import figures, wording
+from aiops.pipeline.disclosure import HIDDEN
+from aiops.pipeline.report_blocks import (
+    Block,
+    Cell,
+    Chip,
+    Details,
+    Figure,
+    Heading,
+    Prose,
+    Section,
+    Table,
+    numbers,
+)
+from aiops.pipeline.report_files import RunFiles
+from aiops.pipeline.report_findings import FEW, attribute_sentence, family, table_rows
+from aiops.pipeline.report_verdict import verdict_chip
+from aiops.pipeline.wording import count, gap_figure, gap_interval, gloss, readable, target_name
+
+SHORT = {"insufficient evidence": "insufficient"}
+"""Verdicts as they are put in a narrow column."""
+
+SPECIAL = ("not recorded", "conflicting", "mixed")
+"""Groups of cases whose attribute is not one plain value; they stand last."""
+
+
+def who(files: RunFiles, experiment: Experiment) -> Section:
+    """Return how many patients, cases and positives each group has in the test set."""
+    table = files.metrics
+    headline, metric = experiment.primary_targets[0], experiment.primary.metric
+    rows = table[(table["target"] == headline) & (table["metric"] == metric)]
+    total = rows[rows["attribute"] == "all"]
+    blocks: list[Block] = []
+    attributes = _attributes(files, experiment)
+    if not attributes:
+        blocks.append(
+            Prose("No attribute of patients was recorded, so nothing is known on groups.")
+        )
+    for attribute in attributes:
+        groups = rows[rows["attribute"] == attribute]
+        if groups.empty:
+            continue
+        everyone = int(total["n_patients"].iloc[0]) if len(total) else 0
+        blocks.append(_who_table(groups, attribute, headline, everyone))
+    if balance := _balance(files):
+        blocks.append(balance)
+    blocks.append(
+        Prose(
+            "“Not recorded” holds patients without the entry, “conflicting” those whose entries "
+            "contradict each other. How these shares compare with the patients you serve is for "
+            "you to judge: the data do not say.",
+            "note",
+        )
+    )
+    return Section("who", "Who is in the data", "Groups of the test set", tuple(blocks))
+
+
+def groups(files: RunFiles, experiment: Experiment) -> Section:
+    """Return the figures of each group, with verdicts for the attributes named in advance."""
+    named = list(experiment.fairness.attributes) if experiment.fairness else []
+    others = [a for a in _attributes(files, experiment) if a not in named]
+    blocks: list[Block] = []
+    if named:
+        blocks.append(Prose(_how_to_read(experiment), "note"))
+    else:
+        blocks.append(Prose("No group was named in advance, so no group has a verdict."))
+    for attribute in named:
+        blocks += _named(files, experiment, attribute)
+    if others:
+        blocks.append(Heading("Exploratory"))
+        blocks.append(
+            Prose(
+                "Not named in advance. Some gap will show by chance among many; these tables may "
+                "raise a question but cannot answer it, so they carry no verdict.",
+                "note",
+            )
+        )
+        blocks += [
+            _figures_table(files, experiment, attribute, experiment.primary_targets[0])
+            for attribute in others
+        ]
+    rest = _rest(files, experiment, [*named, *others])
+    if rest:
+        blocks.append(Details("Groups in all other targets (exploratory)", rest))
+    return Section("groups", "Is it as good for each group", "Subgroups", tuple(blocks))
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows in their order, with groups such as "not recorded" last."""
+    return rows.sort_values("group", key=lambda names: names.isin(SPECIAL), kind="stable")
+
+
+def _attributes(files: RunFiles, experiment: Experiment) -> list[str]:
+    named = list(experiment.fairness.attributes) if experiment.fairness else []
+    there = [a for a in files.metrics["attribute"].unique() if a != "all"]
+    return [a for a in named if a in there] + sorted(a for a in there if a not in named)
+
+
+def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int) -> Table:
+    has_positives = rows["n_positive"].notna().any()
+    has_failures = rows["n_failed"].fillna(1).gt(0).any()
+    columns = [readable(attribute).capitalize(), "Patients", "Share", "Cases"]
+    columns += [f"With {target_name(headline)}"] if has_positives else []
+    columns += ["Failed"] if has_failures else []
+    body = []
+    for row in table_rows(ordered(rows)):
+        state, n_patients = str(row["state"]), row["n_patients"]
+        share = n_patients / everyone if everyone and math.isfinite(n_patients) else math.nan
+        cells: list[Cell] = [
+            readable(row["group"]),
+            count(n_patients, state),
+            wording.DASH if math.isnan(share) else wording.percent(share),
+            count(row["n_cases"], state),
+        ]
+        cells += [count(row["n_positive"], state)] if has_positives else []
+        cells += [_failed(row["n_failed"])] if has_failures else []
+        body.append(tuple(cells))
+    return Table(
+        caption=f"Test set by {readable(attribute)}",
+        columns=tuple(columns),
+        rows=tuple(body),
+        numbers=numbers(1, len(columns) - 1),
+    )
+
+
+def _failed(number: float) -> str:
+    return count(number, "suppressed") if math.isnan(number) else count(number)
+
+
+def _balance(files: RunFiles) -> Details | None:
+    rows = files.split.get("balance") or []
+    if not rows:
+        return None
+    parts = [p for p in ("train", "tune", "test") if any(p in row for row in rows)]
+    body = tuple(
+        (
+            readable(row.get("variable", "")),
+            readable(row.get("level", "")),
+            *(_balance_cell(row.get(part), files.is_shareable) for part in parts),
+        )
+        for row in rows
+    )
+    table = Table(
+        caption="How the cases were shared out",
+        columns=("Variable", "Level", *(p.capitalize() for p in parts)),
+        rows=body,
+        numbers=numbers(2, len(parts) + 1),
+    )
+    return Details("Training, tuning and test sets compared", (table,))
+
+
+def _balance_cell(value: object, is_shareable: bool) -> str:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return wording.DASH
+    if is_shareable and 0 < value < 8 and float(value).is_integer():
+        return HIDDEN
+    return count(value) if float(value).is_integer() else wording.significant(value)
+
+
+def _how_to_read(experiment: Experiment) -> str:
+    label = gloss(experiment.primary.metric).label
+    return (
+        f"How to read this. The gap is {label} of the group minus {label} of everyone else; below "
+        "zero is worse for the group. Its interval holds for all groups at once. Adequate: the "
+        "whole interval lies above the margin line. Concern: the whole interval lies below zero "
+        "and reaches the margin. Insufficient evidence: anything else, so a wide interval is "
+        "never good news. The chance gap is what two equal groups of that size would show."
+    )
+
+
+def _named(files: RunFiles, experiment: Experiment, attribute: str) -> list[Block]:
+    verdict = (files.evaluation.get("verdict") or {}).get("by_attribute") or {}
+    word = str(verdict.get(attribute) or "not assessed")
+    blocks: list[Block] = [
+        Heading(readable(attribute).capitalize(), verdict_chip(word)),
+        Prose(attribute_sentence(files, attribute, word)),
+    ]
+    rows = family(files, attribute)
+    targets = [t for t in experiment.primary_targets if len(rows) and (rows["target"] == t).any()]
+    opened = targets if len(targets) <= FEW else targets[:1]
+    for target in opened:
+        of_target = ordered(rows[rows["target"] == target])
+        blocks.append(_gap_table(files, of_target, attribute, target))
+        blocks.append(_forest(of_target, experiment, attribute, target))
+        more = _figures_table(files, experiment, attribute, target)
+        title = f"More figures of {target_name(target)} by {readable(attribute)}"
+        blocks.append(Details(title, (more,)))
+    if len(opened) < len(targets):
+        blocks.append(_verdict_matrix(rows, targets, attribute))
+        tables = tuple(
+            _gap_table(files, ordered(rows[rows["target"] == t]), attribute, t) for t in targets[1:]
+        )
+        blocks.append(Details(f"By {readable(attribute)}: the other targets in full", tables))
+    return blocks
+
+
+def _verdict_matrix(rows: pd.DataFrame, targets: list[str], attribute: str) -> Table:
+    names = list(ordered(rows.drop_duplicates("group"))["group"])
+    by_key = {(r["target"], r["group"]): r for r in table_rows(rows)}
+    metric = str(rows["metric"].iloc[0])
+    body: list[tuple[Cell, ...]] = []
+    for target in targets:
+        cells: list[Cell] = [target_name(target)]
+        for name in names:
+            row = by_key.get((target, name))
+            if row is None:
+                cells.append(wording.DASH)
+                continue
+            chip = verdict_chip(str(row["verdict"]))
+            gap = gap_figure(row["value"], metric)
+            cells.append(Chip(SHORT.get(chip.word, chip.word), chip.tone, beside=gap))
+        body.append(tuple(cells))
+    return Table(
+        caption=f"Verdict of every primary target by {readable(attribute)}, with the gap to the "
+        "rest",
+        columns=("Target", *(readable(n) for n in names)),
+        rows=tuple(body),
+    )
+
+
+def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str) -> Table:
+    metric = str(rows["metric"].iloc[0])
+    table = files.metrics
+    values = table[
+        (table["target"] == target)
+        & (table["metric"] == metric)
+        & (table["attribute"] == attribute)
+    ].set_index("group")
+    has_positives = rows["n_positive"].notna().any()
+    columns = [
+        readable(attribute).capitalize(),
+        "Patients",
+        *(["Positive"] if has_positives else []),
+    ]
+    columns += [
+        f"{gloss(metric).label} (95% interval)",
+        "Gap to the rest",
+        "Interval of the gap",
+        "Verdict",
+        "Chance gap",
+        "Smallest gap it could show",
+        "Patients needed",
+    ]
+    body = []
+    for row in table_rows(rows):
+        value = dict(values.loc[row["group"]]) if row["group"] in values.index else {}
+        state = str(value.get("state") or "")
+        hidden = state == "suppressed"
+        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], state)]
+        cells += [count(row["n_positive"], state)] if has_positives else []
+        cells += [
+            wording.with_interval(value, metric) if value else wording.DASH,
+            HIDDEN if hidden else gap_figure(row["value"], metric),
+            gap_interval(row["low_simultaneous"], row["high_simultaneous"], metric),
+            verdict_chip(row["verdict"]),
+            gap_figure(row["chance_gap"], metric).lstrip("+"),
+            gap_figure(row["minimum_detectable"], metric).lstrip("+"),
+            count(row.get("n_needed")),
+        ]
+        body.append(tuple(cells))
+    return Table(
+        caption=f"{target_name(target)} by {readable(attribute)}: {gloss(metric).label}, gap to "
+        "the rest, and verdict",
+        columns=tuple(columns),
+        rows=tuple(body),
+        numbers=numbers(1, len(columns) - 1) - {len(columns) - 4},
+    )
+
+
+def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: str) -> Figure:
+    metric = str(rows["metric"].iloc[0])
+    margin = experiment.fairness.margin if experiment.fairness else None
+    drawn = []
+    for row in table_rows(rows):
+        people = count(row["n_patients"], "suppressed" if row["reason"] == HIDDEN else "")
+        shown = gap_figure(row["value"], metric)
+        if shown == wording.DASH:
+            shown = "hidden" if row["reason"] == HIDDEN else "not estimable"
+        drawn.append(
+            figures.ForestRow(
+                f"{_short(readable(row['group']))} ({people})",
+                row["value"],
+                row["low_simultaneous"],
+                row["high_simultaneous"],
+                row["chance_gap"],
+                str(row["verdict"]),
+                shown,
+            )
+        )
+    words = "; ".join(f"{row.label}: {row.shown}, {row.verdict}" for row in drawn)
+    name = f"{target_name(target)} by {readable(attribute)}"
+    return Figure(
+        figures.forest(
+            drawn,
+            margin=margin,
+            axis=figures.Axis(f"gap in {gloss(metric).label}", gloss(metric).scale == "percent"),
+            words=figures.Words(f"Gaps to the rest, {name}", f"{words}."),
+        ),
+        f"{name.capitalize()}: gap of each group (patients) to the rest. Line: simultaneous "
+        "interval. Dot: adequate; triangle: concern; open square: insufficient evidence. Grey "
+        "band: the gap that chance alone would show. Dashed: the margin.",
+    )
+
+
+def _short(name: str, most: int = 26) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _figures_table(files: RunFiles, experiment: Experiment, attribute: str, target: str) -> Table:
+    table = files.metrics
+    rows = table[(table["attribute"] == attribute) & (table["target"] == target)]
+    compact = {"roc_auc", "sensitivity", "specificity", "ppv", "dice", "nsd", "hd95_mm", "missed"}
+    metrics = [experiment.primary.metric]
+    metrics += [m for m in wording.GLOSSES if m in set(rows["metric"]) and m in compact]
+    metrics = list(dict.fromkeys(metrics))
+    by_key = {(r["group"], r["metric"]): r for r in table_rows(rows)}
+    order = ordered(rows.drop_duplicates("group"))["group"]
+    body = []
+    for group in order:
+        first = next(r for (g, _), r in by_key.items() if g == group)
+        cells = [readable(group), count(first["n_patients"], str(first["state"]))]
+        cells += [
+            wording.with_interval(by_key[group, m], m) if (group, m) in by_key else wording.DASH
+            for m in metrics
+        ]
+        body.append(tuple(cells))
+    return Table(
+        caption=f"{target_name(target)} by {readable(attribute)}: value (95% interval)",
+        columns=(
+            readable(attribute).capitalize(),
+            "Patients",
+            *(gloss(m).label for m in metrics),
+        ),
+        rows=tuple(body),
+        numbers=numbers(1, len(metrics) + 1),
+    )
+
+
+def _rest(files: RunFiles, experiment: Experiment, attributes: list[str]) -> tuple[Block, ...]:
+    table = files.metrics[files.metrics["metric"] == experiment.primary.metric]
+    targets = [t for t in table["target"].unique() if t != experiment.primary_targets[0]]
+    blocks: list[Block] = []
+    for attribute in attributes:
+        rows = table[(table["attribute"] == attribute) & table["target"].isin(targets)]
+        if rows.empty:
+            continue
+        names = list(ordered(rows.drop_duplicates("group"))["group"])
+        by_key = {(r["target"], r["group"]): r for r in table_rows(rows)}
+        metric = experiment.primary.metric
+        body = tuple(
+            (
+                target_name(t),
+                *(
+                    wording.with_interval(by_key[t, g], metric)
+                    if (t, g) in by_key
+                    else wording.DASH
+                    for g in names
+                ),
+            )
+            for t in targets
+        )
+        blocks.append(
+            Table(
+                caption=f"{gloss(metric).label} by {readable(attribute)}: value (95% interval)",
+                columns=("Target", *(readable(n) for n in names)),
+                rows=body,
+                numbers=numbers(1, len(names)),
+            )
+        )
+    return tuple(blocks)
