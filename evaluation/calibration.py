@@ -49,9 +49,7 @@ def _logistic(sample: Sample, *, with_slope: bool) -> Statistic:
     logit = np.log(p / (1 - p))
     if with_slope and np.ptp(logit) < 1e-9:
         return undefined("all scores are the same")
-    if with_slope and (
-        logit[y].min() >= logit[~y].max() or logit[y].max() <= logit[~y].min()
-    ):
+    if with_slope and (logit[y].min() >= logit[~y].max() or logit[y].max() <= logit[~y].min()):
         return undefined("the scores part the cases completely, the slope has no end")
     design = np.column_stack([np.ones_like(logit), logit])
     if not with_slope:
@@ -68,28 +66,26 @@ def _newton(
 ) -> tuple[FloatArray, FloatArray, FloatArray] | None:
     """Return coefficients, gradient per case and hessian per case of a logistic fit."""
     k = design.shape[1]
-    beta = np.array([0.0, 1.0])[:k]
+    beta, step = np.array([0.0, 1.0])[:k], np.zeros(k)
     best = -np.inf
-    step = np.zeros(k)
     for _ in range(MAX_STEPS):
         linear = np.clip(offset + design @ beta, -700, 700)
         fit = 1 / (1 + np.exp(-linear))
-        likelihood = float((y * linear - np.logaddexp(0, linear)).sum())
+        likelihood = float(y @ linear - np.logaddexp(0, linear).sum())
         if likelihood < best - 1e-9 * (1 + abs(best)):
             # A full step went past the top: halve it.
             step = step / 2
             beta = beta - step
             continue
         best = likelihood
-        gradient = design * (y - fit)[:, None]
-        spread = fit * (1 - fit)
-        hessian = design[:, :, None] * design[:, None, :] * spread[:, None, None]
-        total = hessian.sum(axis=0)
+        residual, spread = y - fit, fit * (1 - fit)
+        total = (design * spread[:, None]).T @ design
         if not np.isfinite(total).all() or np.linalg.cond(total) > 1e12:
             return None
-        step = np.linalg.solve(total, gradient.sum(axis=0))
+        step = np.linalg.solve(total, design.T @ residual)
         if np.abs(step).max() < 1e-10:
-            return beta, gradient, hessian.reshape(len(y), -1)
+            outer = (design[:, :, None] * design[:, None, :]).reshape(len(y), -1)
+            return beta, design * residual[:, None], outer * spread[:, None]
         beta = beta + step
     return None
 

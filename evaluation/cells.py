@@ -25,7 +25,7 @@ class TargetCases:
         Finding or structure.
     sample : Sample
         Its cases, with patient codes of the whole evaluation.
-    groups : mapping of str to ndarray of str
+    groups : dict of str to ndarray of str
         The group of each case under each attribute.
     blocked : mapping of str to str
         Metrics that cannot be computed, and why.
@@ -37,7 +37,7 @@ class TargetCases:
 
     target: str
     sample: Sample
-    groups: Mapping[str, GroupArray]
+    groups: dict[str, GroupArray]
     blocked: Mapping[str, str]
     operating_point: str = ""
     params: Mapping[str, str] | None = None
@@ -70,12 +70,11 @@ def evaluate_targets(
         np.random.default_rng(s) for s in np.random.SeedSequence(plan.seed).spawn(2)
     )
     weights = Weights.draw(n_patients, plan.n_boot, boot_rng)
-    metrics = metrics_of(plan.task)
-    rows = []
-    for case in targets:
-        everyone = np.ones(case.sample.patient.size, bool)
-        cell = _cell(case, everyone, n_patients, metrics)
-        rows += _rows(case, cell, weights.take(cell.patients), plan, metrics, (ALL, ALL))
+    targets = [
+        replace(t, groups=t.groups | {ALL: np.full(t.sample.patient.size, ALL, dtype=object)})
+        for t in targets
+    ]
+    rows, _ = _break_down(targets, ALL, n_patients, weights, plan)
     gaps: list[Gap] = []
     for attribute in plan.attributes:
         found, more = _break_down(targets, attribute, n_patients, weights, plan)
@@ -99,17 +98,20 @@ def _break_down(
     metrics = metrics_of(plan.task)
     rows: list[dict[str, object]] = []
     gaps: list[Gap] = []
+    kept: dict[str, tuple[IntArray, Weights]] = {}
     for case in targets:
         labels = case.groups[attribute]
-        names = group_order(labels)
+        names = group_order(pd.unique(labels))
         cells: dict[frozenset[str], Cell] = {}
         for chosen in _sets(names):
             inside = np.isin(labels, list(chosen))
             cells[chosen] = _cell(case, inside, n_patients, metrics)
         for name in names:
             cell = cells[frozenset([name])]
-            local = weights.take(cell.patients)
-            rows += _rows(case, cell, local, plan, metrics, (attribute, name))
+            # Findings of one cohort share the patients of a group: their weights are cut once.
+            if name not in kept or not np.array_equal(kept[name][0], cell.patients):
+                kept[name] = cell.patients, weights.take(cell.patients)
+            rows += _rows(case, cell, kept[name][1], plan, metrics, (attribute, name))
             rest = cells.get(rest_of(name, names))
             gaps += _gaps(case.target, cell, rest, metrics, plan, (attribute, name))
     return rows, gaps
@@ -225,6 +227,7 @@ def _gaps(
 ) -> list[Gap]:
     attribute, group = where
     named = attribute in plan.prespecified
+    family = target if plan.family == "target" else "claim"
     out = []
     for metric in metrics:
         other = Arm(no_rest(), np.zeros(0, np.int64))
@@ -241,9 +244,9 @@ def _gaps(
                 n_patients=cell.patients.size,
                 n_cases=cell.sample.patient.size,
                 n_positive=int(cell.sample.y_true.sum()) if cell.sample.y_true.size else None,
-                in_family=named
-                and target in plan.primary_targets
-                and metric.name == plan.primary_metric,
+                family=family
+                if named and target in plan.primary_targets and metric.name == plan.primary_metric
+                else "",
                 prespecified=named,
             )
         )

@@ -1,6 +1,7 @@
 """AUC and average precision: do diseased cases score above healthy ones, at every threshold."""
 
-from typing import cast
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from evaluation.samples import (
     few_correction,
     undefined,
 )
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 IdArray = NDArray[np.generic]
 
@@ -95,8 +99,9 @@ class Ranked:
             precision = share.sum(axis=0).astype(float) / all_positive
         return auc, precision
 
-    @property
-    def _tables(self) -> tuple["object", "object"]:
+    @cached_property
+    def _tables(self) -> "tuple[csr_array, csr_array]":
+        """Count of negatives per segment and patient, and of positives per step and patient."""
         from scipy.sparse import csr_array
 
         scores = self.y_score[~self.y_true]
@@ -193,9 +198,7 @@ def _part(sample: Sample, rows: BoolArray, deviation: FloatArray, correction: fl
     return out
 
 
-def _effective_pairs(
-    auc: float, variance: float, n_ill: float, n_well: float, few: bool
-) -> float:
+def _effective_pairs(auc: float, variance: float, n_ill: float, n_well: float, few: bool) -> float:
     """Return the n for which a share of this size has this variance."""
     bound = auc * (1 - auc)
     if bound == 0:

@@ -120,9 +120,7 @@ def critical(z: ArrayLike, df: ArrayLike) -> FloatArray:
     return out
 
 
-def wilson_limits(
-    share: ArrayLike, n: ArrayLike, z: ArrayLike
-) -> tuple[FloatArray, FloatArray]:
+def wilson_limits(share: ArrayLike, n: ArrayLike, z: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return Wilson's limits of shares on (effective) counts, arrays in, arrays out.
 
     Examples

@@ -110,7 +110,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Gap:
-    """A group and its rest, before anything is computed between them."""
+    """A group and its rest, before anything is computed between them.
+
+    ``family`` names the questions that are answered together; empty is exploratory.
+    """
 
     target: str
     metric: Metric
@@ -121,7 +124,7 @@ class Gap:
     n_patients: int
     n_cases: int
     n_positive: int | None
-    in_family: bool
+    family: str
     prespecified: bool
 
 
@@ -194,7 +197,7 @@ class Contrast:
         )
         return gap, gap - worse, gap + better
 
-    def halves(self, z: float) -> tuple[FloatArray, FloatArray]:
+    def halves(self, z: float | FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the half widths of the two sides."""
         (_, low, high), (_, w_low, w_high) = self.group.limits(z), self.rest.limits(z)
         return (high - low) / 2, (w_high - w_low) / 2
@@ -247,15 +250,20 @@ def gap_table(
     z = two_sided_z(level)
     value, low, high = contrast.limits(z)
     known = np.isfinite(low + high)
-    is_family = np.array([g.in_family for g in gaps])
+    is_family = np.array([g.family != "" for g in gaps])
     family = is_family & known
-    z_family = simultaneous_critical(joint(family), level=level, rng=rng)
-    _, low_all, high_all = contrast.limits(z_family)
+    reasons = [_reason(g) for g in gaps]
+    # Of a group that is too small no question is asked: it takes no part in the multiplicity.
+    asked = family & np.array([not r for r in reasons])
+    z_all = np.full(len(gaps), z)
     p = np.full(len(gaps), np.nan)
-    p[family] = _some(contrast, family).p_values()
+    for name in dict.fromkeys(g.family for g in gaps if g.family):
+        mine = np.array([g.family == name for g in gaps])
+        z_all[mine] = simultaneous_critical(joint(mine & asked), level=level, rng=rng)
+        p[mine & asked] = holm(_some(contrast, mine & asked).p_values())
+    _, low_all, high_all = contrast.limits(z_all)
     se = (high - low) / (2 * z)
-    reach = np.where(family, (high_all - low_all) / 2 * (1 + special.ndtri(POWER) / z_family),
-                     se * (z + special.ndtri(POWER)))  # fmt: skip
+    reach = (high_all - low_all) / 2 * (1 + special.ndtri(POWER) / z_all)
     table = pd.DataFrame(
         {
             "target": [g.target for g in gaps],
@@ -268,7 +276,7 @@ def gap_table(
             "high": np.where(known, high, np.nan),
             "low_simultaneous": np.where(family, low_all, np.nan),
             "high_simultaneous": np.where(family, high_all, np.nan),
-            "p_adjusted": holm(p),
+            "p_adjusted": p,
             "chance_gap": np.where(known, se * np.sqrt(2 / np.pi), np.nan),
             "minimum_detectable": np.where(known, reach, np.nan),
             "margin": np.where(is_family, np.nan if margin is None else margin, np.nan),
@@ -278,17 +286,15 @@ def gap_table(
             "n_cases": [g.n_cases for g in gaps],
             "n_positive": pd.array([g.n_positive for g in gaps], dtype="Int64"),
             "n_needed": np.nan,
-            "reason": [_reason(g) for g in gaps],
+            "reason": reasons,
         }
     )
     if margin is not None:
-        _judge(table, gaps, is_family, contrast.halves(z_family), contrast.correlation, margin)
+        _judge(table, gaps, is_family, contrast.halves(z_all), contrast.correlation, margin)
     return table[GAP_COLUMNS]
 
 
-def _contrast(
-    gaps: list[Gap], n_patients: int
-) -> tuple[Contrast, "_Joint"]:
+def _contrast(gaps: list[Gap], n_patients: int) -> tuple[Contrast, "_Joint"]:
     group = Side.of(gaps, [g.group_arm.statistic for g in gaps])
     rest = Side.of(gaps, [g.rest_arm.statistic for g in gaps])
     joint = _Joint(gaps, n_patients)

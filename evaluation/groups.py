@@ -70,7 +70,7 @@ def group_order(names: Iterable[str]) -> list[str]:
         last = 1 + UNSURE.index(name) if name in UNSURE else 0
         return last, float(number.group(1)) if number else float("inf"), name
 
-    return sorted(set(names), key=key)
+    return sorted(dict.fromkeys(names), key=key)
 
 
 def rest_of(group: str, names: Iterable[str]) -> frozenset[str]:

@@ -51,6 +51,9 @@ class EvaluationPlan:
         Probability or score, by target; the column of the table where it is not said.
     n_boot, level, seed : int, float, int
         Replicates, confidence level and seed.
+    family : {"claim", "target"}
+        Which verdicts hold together at the level: all of the claim, or those of each primary
+        target, which is narrower and leaves the number of targets to the reader.
     split : str
         The part of the table that is evaluated.
     patients_known : bool
@@ -74,6 +77,7 @@ class EvaluationPlan:
     n_boot: int = 1000
     level: float = 0.95
     seed: int = 0
+    family: str = "claim"
     split: str = "test"
     patients_known: bool = True
 
@@ -90,6 +94,7 @@ class EvaluationPlan:
         _among("prespecified", self.prespecified, set(self.attributes))
         _among("per_case", self.per_case, set(self.attributes))
         _among("unit", (self.unit,), {"case", "study"})
+        _among("family", (self.family,), {"claim", "target"})
         _among("combine", (self.combine,), {"mean", "max"})
         if self.margin is not None and not self.margin > 0:
             raise ValueError(f"margin {self.margin} must be above 0")

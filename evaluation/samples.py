@@ -399,7 +399,7 @@ def estimate_of(
         low=low,
         high=high,
         n_cases=int(sample.patient.size),
-        n_patients=int(np.unique(sample.patient).size),
+        n_patients=int((np.bincount(sample.patient, minlength=1) > 0).sum()),
         n_positive=int(sample.y_true.sum()) if sample.y_true.size else None,
         n_failed=int(sample.failed.sum()),
         method=method,

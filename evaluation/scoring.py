@@ -62,10 +62,9 @@ def evaluate_classification(predictions: pd.DataFrame, plan: EvaluationPlan) -> 
 
 def _misranked(units: Units, targets: list[TargetCases], plan: EvaluationPlan) -> pd.DataFrame:
     """Return for each case how many of the other kind are ranked on its wrong side."""
-    table = units.table
     parts = []
     for case in targets:
-        part = table[table["target"] == case.target]
+        part = units.tables[case.target]
         sample = case.sample
         outcome = np.full(len(part), "scored", dtype=object)
         if sample.y_pred.size:
@@ -160,9 +159,7 @@ def _checked(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     return with_mean_rows(table.sort_values(["case_id", "structure", "metric"], ignore_index=True))
 
 
-def _case_frame(
-    table: pd.DataFrame, plan: EvaluationPlan
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _case_frame(table: pd.DataFrame, plan: EvaluationPlan) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return one row per case, and what a reader must know about the structures."""
     cases = table.drop_duplicates("case_id").set_index("case_id").sort_index()
     codes = np.unique(cases["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
@@ -197,8 +194,11 @@ def _structure_cases(
         blocked["volume_error_ml"] = "volumes of several structures have no mean"
     for name in (n for n in names if n not in wide):
         blocked.setdefault(name, "not among the case metrics")
-    if structure in plan.targets and structure not in plan.tolerance_mm and "nsd" in wide and (
-        wide["nsd"].isna().all()
+    if (
+        structure in plan.targets
+        and structure not in plan.tolerance_mm
+        and "nsd" in wide
+        and (wide["nsd"].isna().all())
     ):
         blocked["nsd"] = "no tolerance_mm was given"
     values = {n: wide[n].to_numpy(dtype=float) for n in names if n in wide}

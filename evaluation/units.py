@@ -18,9 +18,9 @@ STATUSES = ("ok", "failed", "refused")
 
 @dataclass(frozen=True)
 class Units:
-    """What is judged, one row per unit and target, and what a reader must know about it."""
+    """What is judged: a table per target, and what a reader must know about it."""
 
-    table: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     n_patients: int
     notes: tuple[str, ...]
 
@@ -38,8 +38,8 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
     Returns
     -------
     Units
-        Columns ``case_id, study_id, patient_id, patient, target, y_true, y_score, y_pred, failed,
-        score_kind`` and the attributes.
+        Per target the columns ``case_id, study_id, patient_id, patient, y_true, y_score, y_pred,
+        failed, score_kind`` and the attributes.
     """
     table = _checked(predictions, plan)
     for attribute in plan.attributes:
@@ -52,11 +52,14 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
     table = table.assign(failed=failed | table["y_score"].isna())
     if plan.unit == "study":
         table = _studies(table, plan)
-    table = table.sort_values(["target", "case_id"], kind="stable", ignore_index=True)
     notes = _notes(table, plan, n_lost)
-    table = table[table["y_true"].notna()].reset_index(drop=True)
-    names, codes = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)
-    return Units(table.assign(patient=codes), names.size, notes)
+    table = table[table["y_true"].notna()]
+    codes, names = pd.factorize(table["patient_id"], sort=True)
+    # By case, so that neither figure nor bootstrap depends on the order of the rows.
+    by_case = table.assign(patient=codes).sort_values("case_id", kind="stable")
+    parts = dict(iter(by_case.groupby("target", sort=False)))
+    empty = by_case.iloc[:0]
+    return Units({t: parts.get(t, empty) for t in plan.targets}, len(names), notes)
 
 
 def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
@@ -72,7 +75,7 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     n_twice = int(table.duplicated(["case_id", "target"]).sum())
     if n_twice:
         raise ValueError(f"{n_twice} rows repeat a case_id and target; each must stand once")
-    odd = sorted(set(table["status"]) - set(STATUSES), key=str)
+    odd = sorted(set(table["status"].unique()) - set(STATUSES), key=str)
     if odd:
         raise ValueError(f"status {odd} is none of {STATUSES}")
     for column in ("y_true", "y_score"):
@@ -130,7 +133,8 @@ def _notes(table: pd.DataFrame, plan: EvaluationPlan, n_lost: int) -> tuple[str,
         if n_failed:
             notes.append(f"{target}: {n_failed} of {len(part)} {_plural(plan)} failed or were "
                          "refused; they count as wrong.")  # fmt: skip
-    absent = [t for t in plan.targets if t not in set(table["target"])]
+    seen = set(table["target"].unique())
+    absent = [t for t in plan.targets if t not in seen]
     if absent:
         notes.append(f"No row of split '{plan.split}' for: {', '.join(absent)}.")
     return tuple(notes)
@@ -142,8 +146,8 @@ def _plural(plan: EvaluationPlan) -> str:
 
 def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases:
     """Return the cases of one target, with the metrics that cannot be computed and why."""
-    part = units.table[units.table["target"] == target]
-    kinds = sorted(set(part["score_kind"])) if target not in plan.score_kind else []
+    part = units.tables[target]
+    kinds = sorted(part["score_kind"].unique()) if target not in plan.score_kind else []
     if len(kinds) > 1:
         raise ValueError(f"target '{target}' has the score_kind {kinds}; it must have one")
     kind = plan.score_kind.get(target, kinds[0] if kinds else "probability")
