@@ -88,8 +88,9 @@ class Cases:
     def files(self) -> list[Path]:
         """Return the table and every file it names, each once, in order."""
         columns = [*self.image_columns, *(["label"] if "label" in self.frame.columns else [])]
-        refs = pd.unique(self.frame[columns].to_numpy(dtype=object).ravel()) if columns else []
-        return list(dict.fromkeys([self.table_path, *(file_of(ref) for ref in refs if ref)]))
+        cells = self.frame[columns].to_numpy(dtype=object).ravel()
+        refs = [ref for ref in cells if isinstance(ref, str)]
+        return list(dict.fromkeys([self.table_path, *map(file_of, refs)]))
 
     def without(self, case_ids: Collection[str]) -> "Cases":
         """Return the cases that are not among `case_ids`."""
@@ -119,44 +120,67 @@ def read_cases(experiment: Experiment, *, config_path: Path | None = None) -> Ca
     """
     data = experiment.data
     path = table.table_path(experiment, config_path=config_path)
-    text = table.read_frame(path)
-    is_set = path.suffix.lower() == ".npz"
-    table.require_columns(text, table.columns_of(experiment), where=str(path))
-    if data.missing:
-        text = text.apply(lambda column: column.mask(table.among(column, data.missing), None))
+    whole = table.read_frame(path)
+    wanted = table.columns_of(experiment)
+    table.require_columns(whole, wanted, where=str(path))
+    if path.suffix.lower() == ".npz" and data.image is None:
+        data = data.model_copy(update={"image": "image"})
+        wanted["image"] = "data.image"
+    written = whole[list(wanted)]
+    text = _without_missing(written, data)
     _require_case_ids(text[data.case], experiment, path)
-
-    patients_known = data.patient != NOT_RECORDED
-    patient = text[data.patient] if patients_known else text[data.case]
-    patient = patient.where(patient.notna(), "case:" + text[data.case])
-    text, patient, excluded = _exclude(text, patient, data)
-    frame = pd.DataFrame({"case_id": text[data.case], "patient_id": patient})
-    frame["study_id"], notes = _study_ids(text, patient, data)
+    patient, unknown = _patient_ids(text, data)
+    kept, excluded = _exclude(written, patient, data)
+    n_patients_table = int(patient.nunique())
+    text, patient, unknown = text[kept], patient[kept], unknown[kept]
+    study, notes = _study_ids(text, patient, data)
     columns: dict[str, Any] = {
-        **_references(text, experiment, path.parent, is_set=is_set),
+        "case_id": text[data.case],
+        "patient_id": patient,
+        "study_id": study,
+        **_references(text, data, experiment.task, path.parent),
         **_outcomes(text, experiment.findings),
         **_attributes(text, patient, data.attributes),
         **_features(text, data),
     }
     if experiment.split.column is not None:
         columns["split_column"] = text[experiment.split.column]
-    frame = pd.concat([frame, pd.DataFrame(columns, index=text.index)], axis=1)
-    patient_column = text[data.patient] if patients_known else None
-    if patient_column is not None and patient_column.isna().any():
-        frame["patient_missing"] = patient_column.isna()
-    whole = excluded[0] if excluded else None
+    if unknown.any():
+        columns["patient_missing"] = unknown
     return Cases(
-        frame=frame.reset_index(drop=True),
+        frame=pd.DataFrame(columns, index=text.index).reset_index(drop=True),
         experiment=experiment,
         table_path=path,
-        excluded=tuple(excluded[1:]) if whole else (),
-        n_rows_table=whole["n_rows"] if whole else len(frame),
-        n_patients_table=whole["n_patients"] if whole else int(patient.nunique()),
-        patients_known=patients_known,
+        excluded=tuple(excluded),
+        n_rows_table=len(whole),
+        n_patients_table=n_patients_table,
+        patients_known=data.patient != NOT_RECORDED,
         notes=tuple(notes),
         outcome_values={n: _counts(text[t.label]) for n, t in experiment.findings.items()},
         not_numbers=_not_numbers(text, data),
     )
+
+
+def _without_missing(written: pd.DataFrame, data: DataConfig) -> pd.DataFrame:
+    """Return the table in which the values of data.missing are missing."""
+    if not data.missing:
+        return written
+    columns = {
+        name: column if name == data.case else column.mask(table.among(column, data.missing), None)
+        for name, column in written.items()
+    }
+    return pd.DataFrame(columns, index=written.index)
+
+
+def _patient_ids(
+    text: pd.DataFrame, data: DataConfig
+) -> tuple["pd.Series[Any]", "pd.Series[bool]"]:
+    """Return the patient of each row, and whether it is not known though others are."""
+    if data.patient == NOT_RECORDED:
+        return text[data.case], pd.Series(False, index=text.index)
+    patient = text[data.patient]
+    unknown = patient.isna()
+    return patient.where(~unknown, "case:" + text[data.case]), unknown
 
 
 def _require_case_ids(case_id: "pd.Series[Any]", experiment: Experiment, path: Path) -> None:
@@ -188,32 +212,31 @@ def _require_case_ids(case_id: "pd.Series[Any]", experiment: Experiment, path: P
 
 
 def _exclude(
-    text: pd.DataFrame, patient: "pd.Series[Any]", data: DataConfig
-) -> tuple[pd.DataFrame, "pd.Series[Any]", list[dict[str, Any]]]:
-    """Leave out the rows of data.exclude; the first entry counts the table as it was."""
-    if not data.exclude:
-        return text, patient, []
-    counts: list[dict[str, Any]] = [{"n_rows": len(text), "n_patients": patient.nunique()}]
+    written: pd.DataFrame, patient: "pd.Series[Any]", data: DataConfig
+) -> tuple["pd.Series[bool]", list[dict[str, Any]]]:
+    """Return the rows that data.exclude leaves, and what each of its columns took away."""
+    kept = pd.Series(True, index=written.index)
+    counts: list[dict[str, Any]] = []
     for column, values in data.exclude.items():
-        out = table.among(text[column], values)
-        left = patient[~out]
+        out = kept & table.among(written[column], values)
+        before = patient[kept].nunique()
+        kept &= ~out
         counts.append(
             {
                 "column": column,
                 "values": list(values),
                 "n_rows": int(out.sum()),
                 "n_patients": int(patient[out].nunique()),
-                "n_patients_lost": int(patient.nunique() - left.nunique()),
+                "n_patients_lost": int(before - patient[kept].nunique()),
             }
         )
-        text, patient = text[~out], left
-    if text.empty:
+    if not kept.any():
         raise DataError(
             "data.exclude leaves no row",
             where=f"data.exclude: {', '.join(data.exclude)}",
             fix="look at the values; they are compared as text and as numbers",
         )
-    return text, patient, counts
+    return kept, counts
 
 
 def _study_ids(
@@ -230,20 +253,14 @@ def _study_ids(
     return patient + "/" + study, [said]
 
 
-def _references(
-    text: pd.DataFrame, experiment: Experiment, folder: Path, *, is_set: bool
-) -> dict[str, Any]:
-    data = experiment.data
-    image = "image" if is_set and data.image is None else data.image
+def _references(text: pd.DataFrame, data: DataConfig, task: str, folder: Path) -> dict[str, Any]:
     columns: dict[str, Any] = {}
-    if isinstance(image, dict):
-        columns = {
-            f"image:{channel}": _refs(text, source, data.case, folder)
-            for channel, source in image.items()
-        }
-    elif image is not None:
-        columns["image"] = _refs(text, image, data.case, folder)
-    if data.label is not None and experiment.task == "segmentation":
+    if isinstance(data.image, dict):
+        for channel, source in data.image.items():
+            columns[f"image:{channel}"] = _refs(text, source, data.case, folder)
+    elif data.image is not None:
+        columns["image"] = _refs(text, data.image, data.case, folder)
+    if data.label is not None and task == "segmentation":
         columns["label"] = _refs(text, data.label, data.case, folder)
     return columns
 
@@ -257,9 +274,9 @@ def _refs(text: pd.DataFrame, source: str, case: str, folder: Path) -> "pd.Serie
         rows = zip(*cells.values(), strict=True)
         keys = list(cells)
         written = [
-            None
-            if any(cell is None for cell in row)
-            else source.format(**dict(zip(keys, row, strict=True)))
+            source.format(**dict(zip(keys, row, strict=True)))
+            if all(isinstance(cell, str) for cell in row)
+            else None
             for row in rows
         ]
         cell = pd.Series(written, index=text.index, dtype=object)
@@ -315,8 +332,8 @@ def group_of(
         place = np.searchsorted(np.asarray(attribute.bands), values, side="right") - 1
         names = np.asarray(band_names(attribute.bands), dtype=object)
         fits = np.isfinite(values) & (place >= 0) & (values >= low) & (values <= high)
-        group = np.where(fits, names[np.clip(place, 0, len(names) - 1)], None)
-        return pd.Series(group, index=raw.index, dtype=object)
+        group = pd.Series(names[np.clip(place, 0, None)], index=raw.index, dtype=object)
+        return group.where(fits, None)
     hidden = {text for text in raw.dropna().unique() if table.is_disguise(text)}
     return raw.astype(object).mask(raw.isin(hidden), None)
 

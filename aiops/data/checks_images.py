@@ -3,6 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,26 +38,26 @@ def check_pairs(cases: Cases) -> Iterator[Finding]:
     """Yield cases whose row names no image, or no label."""
     frame = cases.frame
     for column in cases.image_columns:
-        for row in frame[frame[column].isna()].itertuples():
+        for case_id in frame.loc[frame[column].isna(), "case_id"].astype(str):
             if "label" in frame.columns:
                 yield finding(
                     "UNPAIRED_LABEL",
-                    case_id=row.case_id,
+                    case_id=case_id,
                     file=column,
                     detail=f"the column {column} is empty",
                 )
             else:
                 yield finding(
                     "FILE_MISSING",
-                    case_id=row.case_id,
+                    case_id=case_id,
                     file=column,
                     detail=f"the column {column} is empty",
                 )
     if "label" in frame.columns:
-        for row in frame[frame["label"].isna()].itertuples():
+        for case_id in frame.loc[frame["label"].isna(), "case_id"].astype(str):
             yield finding(
                 "UNPAIRED_IMAGE",
-                case_id=row.case_id,
+                case_id=case_id,
                 file="label",
                 detail="the column label is empty",
             )
@@ -71,16 +72,16 @@ def check_values(facts: Mapping[str, CaseFacts]) -> Iterator[Finding]:
     usual = {column: max(n, key=lambda k: (n[k], k)) for column, n in channels.items()}
     for case in facts.values():
         for column, image in case.images.items():
-            at = {"case_id": case.case_id, "file": _name(image.ref)}
+            at = partial(finding, case_id=case.case_id, file=_name(image.ref))
             n_values = int(np.prod(image.shape)) * image.n_channels
             if image.n_not_finite:
                 said = f"{image.n_not_finite} of {n_values} values are nan or infinite"
-                yield finding("IMAGE_NAN", detail=said, **at)
+                yield at("IMAGE_NAN", detail=said)
             if image.minimum == image.maximum:
-                yield finding("IMAGE_CONSTANT", detail=f"every value is {image.minimum:g}", **at)
+                yield at("IMAGE_CONSTANT", detail=f"every value is {image.minimum:g}")
             if image.n_channels != usual[column]:
                 said = f"{image.n_channels} channels, the others have {usual[column]}"
-                yield finding("CHANNELS_DIFFER", detail=said, **at)
+                yield at("CHANNELS_DIFFER", detail=said)
 
 
 def check_geometry(facts: Mapping[str, CaseFacts]) -> Iterator[Finding]:
@@ -109,11 +110,11 @@ def check_geometry(facts: Mapping[str, CaseFacts]) -> Iterator[Finding]:
 def _check_header(case_id: str, image: ImageFacts) -> Iterator[Finding]:
     if image.original.kind != "nifti":
         return
-    at = {"case_id": case_id, "file": _name(image.ref)}
+    at = partial(finding, case_id=case_id, file=_name(image.ref))
     if image.original.forms == (0, 0):
-        yield finding("ORIENTATION_UNKNOWN", detail="sform and qform code are 0", **at)
+        yield at("ORIENTATION_UNKNOWN", detail="sform and qform code are 0")
     elif not image.original.forms_agree:
-        yield finding("FORMS_DIFFER", detail="sform and qform place the image differently", **at)
+        yield at("FORMS_DIFFER", detail="sform and qform place the image differently")
 
 
 def _check_orientations(facts: Mapping[str, CaseFacts]) -> Iterator[Finding]:
@@ -177,19 +178,19 @@ def check_labels(
     for case in labelled:
         label = case.label
         assert label is not None
-        at = {"case_id": case.case_id, "file": _name(label.ref)}
+        at = partial(finding, case_id=case.case_id, file=_name(label.ref))
         if not label.n_voxels:
-            yield finding("LABEL_EMPTY", detail="every voxel is background", **at)
+            yield at("LABEL_EMPTY", detail="every voxel is background")
         unknown = sorted(set(label.n_voxels) - known)
         if unknown and structures:
             seen = ", ".join(f"{value} ({label.n_voxels[value]} voxels)" for value in unknown[:5])
-            yield finding("LABEL_VALUE_UNKNOWN", detail=f"value {seen}", **at)
+            yield at("LABEL_VALUE_UNKNOWN", detail=f"value {seen}")
         if not label.is_stored_whole:
-            yield finding("LABEL_NOT_INTEGER", detail=f"stored as {label.original.dtype}", **at)
+            yield at("LABEL_NOT_INTEGER", detail=f"stored as {label.original.dtype}")
         for name, value in structures.items():
             if label.n_voxels and value not in label.n_voxels and share[name] >= COMMON:
                 said = f"{name} is not marked; {share[name]:.0%} of the cases have it"
-                yield finding("STRUCTURE_ABSENT", detail=said, **at)
+                yield at("STRUCTURE_ABSENT", detail=said)
 
 
 def check_units(facts: Mapping[str, CaseFacts], modality: str) -> Iterator[Finding]:

@@ -183,7 +183,7 @@ def _attributes(cases: Cases) -> dict[str, Any]:
     found = {}
     for name in cases.attributes:
         group = cases.frame[name]
-        patients = cases.frame["patient_id"].groupby(group).nunique()
+        patients = cases.frame["patient_id"].groupby(group).nunique().to_dict()
         found[name] = {
             "missing_share": float(group.isna().mean()),
             "conflicting_share": float(group.eq(CONFLICTING).mean()),
@@ -227,7 +227,7 @@ def _content(cases: Cases, facts: Mapping[str, CaseFacts]) -> str:
     told = [c for c in cases.frame.columns if c.startswith(("y:", "raw:", "x:", "score:"))]
     frame = cases.frame.sort_values("case_id")
     rows = frame[["case_id", "patient_id", *told]].astype(object)
-    rows = rows.where(rows.notna(), None).to_numpy().tolist()
+    cells = rows.where(rows.notna(), None).to_numpy().tolist()
     files = [
         [
             *(image.content for image in facts[c].images.values()),
@@ -237,4 +237,4 @@ def _content(cases: Cases, facts: Mapping[str, CaseFacts]) -> str:
         else []
         for c in frame["case_id"]
     ]
-    return json_hash([rows, files])
+    return json_hash([cells, files])

@@ -79,7 +79,7 @@ class Image:
 class Label:
     """A label map in memory: (X, Y, Z) in RAS+, or (rows, columns), of whole numbers."""
 
-    array: NDArray[np.int32] | NDArray[np.uint8]
+    array: NDArray[np.integer[Any]]
     affine: NDArray[np.float64]
     spacing_mm: tuple[float, ...]
     original: Original
@@ -204,7 +204,8 @@ def read_label(ref: str, *, case_id: str = "") -> Label:
             )
         values = whole
     small = values.size == 0 or (values.min() >= 0 and values.max() <= 255)
-    array = np.ascontiguousarray(values, dtype=np.uint8 if small else np.int32)
+    kind = np.dtype(np.uint8 if small else np.int32)
+    array: NDArray[np.integer[Any]] = np.ascontiguousarray(values, dtype=kind)
     return Label(array, stored.affine, stored.spacing_mm, stored.original, is_stored_whole)
 
 
@@ -323,15 +324,17 @@ def _read(ref: str, *, case_id: str) -> _Stored:
 
 def _read_nifti(path: Path) -> _Stored:
     import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)  # to the end, so that the checksum is verified
     try:
         nifti = (nib.Nifti2Image if raw[:4] in _NIFTI2 else nib.Nifti1Image).from_bytes(raw)
-    except nib.spatialimages.HeaderDataError as fault:
+    except HeaderDataError as fault:
         raise ValueError(f"not a NIfTI header: {fault}") from fault
-    except nib.filebasedimages.ImageFileError as fault:
+    except ImageFileError as fault:
         raise ValueError(str(fault)) from fault
     values = np.asanyarray(nifti.dataobj)
     while values.ndim > 3 and values.shape[-1] == 1:

@@ -208,16 +208,19 @@ def _under_pseudonyms(frame: pd.DataFrame, secret: bytes) -> pd.DataFrame:
     return hidden.sort_values("case_id").reset_index(drop=True)
 
 
-def pseudonym(value: str, secret: bytes, *, prefix: str) -> str:
+def pseudonym(value: str, secret: bytes | None = None, *, prefix: str = "") -> str:
     """Return the pseudonym of an id under a key: the same id gives the same one.
+
+    Without `secret` the key of ``AIOPS_HOME/keys`` is used. `prefix` says what the id is of.
 
     Examples
     --------
     >>> pseudonym("HN-1234", b"an example key of 32 bytes......", prefix="p")[:2]
     'p-'
     """
-    digest = hmac.new(secret, f"{prefix}:{value}".encode(), hashlib.sha256).hexdigest()
-    return f"{prefix}-{digest[:16]}"
+    key = key_file().read_bytes() if secret is None else secret
+    digest = hmac.new(key, f"{prefix}:{value}".encode(), hashlib.sha256).hexdigest()[:16]
+    return f"{prefix}-{digest}" if prefix else digest
 
 
 def key_file() -> Path:

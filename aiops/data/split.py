@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aiops.config import NOT_RECORDED, Experiment
 from aiops.data import table
 from aiops.data.cases import Cases
+from aiops.data.images import file_of
 from aiops.data.survey import CaseFacts, survey
 from aiops.errors import ConfigError, DataError, LeakageError
 from aiops.provenance import content_hashes, json_hash
@@ -239,7 +240,7 @@ def _dice(seed: int, name: str) -> int:
 def _take(n: int, share: float, start: float) -> NDArray[np.bool_]:
     """Choose a share of `n` neighbours, evenly spread, beginning at `start` in [0, 1)."""
     steps = np.floor(np.arange(n + 1) * share + start)
-    return np.diff(steps) > 0
+    return np.asarray(np.diff(steps) > 0)
 
 
 def _share_out(patients: pd.DataFrame, seed: int, test: float, tune: float) -> NDArray[Any]:
@@ -474,18 +475,18 @@ def _folds(
     experiment: Experiment, patients: pd.DataFrame, part: "pd.Series[Any]"
 ) -> "pd.Series[Any]":
     """Deal the patients outside the test list out to the folds, alike ones to different folds."""
-    fold = pd.Series(np.nan, index=patients.index)
     k = experiment.split.folds
     if k is None:
-        return fold
+        return pd.Series(np.nan, index=patients.index)
     rest = np.flatnonzero((part != "test").to_numpy())
     if len(rest) < k:
         raise DataError(
             f"{len(rest)} patients cannot make {k} folds", where="split.folds", fix="ask for fewer"
         )
     start = _dice(experiment.split.seed, "fold") % k
-    fold.iloc[rest] = (np.arange(len(rest)) + start) % k
-    return fold
+    dealt = np.full(len(patients), np.nan)
+    dealt[rest] = (np.arange(len(rest)) + start) % k
+    return pd.Series(dealt, index=patients.index)
 
 
 def _require_parts(part: "pd.Series[Any]", experiment: Experiment) -> None:
@@ -524,17 +525,12 @@ def _balance(
 
 def _seal(test: pd.DataFrame) -> str:
     """Return one hash of the test cases and their reference standard."""
-    outcomes = [c for c in test.columns if c.startswith("y:")]
+    standard: list[Any]
     if "label" in test.columns:
-        from pathlib import Path
-
-        files = {Path(ref) for ref in test["label"].dropna() if "#" not in ref}
-        hashes = {str(path): digest for path, digest in content_hashes(sorted(files)).items()}
-        labels = [hashes.get(ref, "") if isinstance(ref, str) else "" for ref in test["label"]]
-        rows = sorted(zip(test["case_id"].astype(str), labels, strict=True))
+        refs = ["" if pd.isna(ref) else str(ref) for ref in test["label"]]
+        hashes = content_hashes(sorted({file_of(ref) for ref in refs if ref}))
+        standard = [[hashes.get(file_of(ref), ""), ref.partition("#")[2]] for ref in refs]
     else:
-        rows = sorted(
-            zip(test["case_id"].astype(str), test[outcomes].to_numpy().tolist(), strict=True),
-            key=lambda row: row[0],
-        )
-    return json_hash([list(row) for row in rows])
+        standard = test[[c for c in test.columns if c.startswith("y:")]].to_numpy().tolist()
+    rows = zip(test["case_id"].astype(str), standard, strict=True)
+    return json_hash(sorted((list(row) for row in rows), key=lambda row: row[0]))

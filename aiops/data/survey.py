@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -151,15 +152,14 @@ def _facts_of(job: dict[str, str | None], n_sample: int, colour: bool) -> CaseFa
     label: Label | None = None
     label_facts = None
     if ref := job.get("label"):
-        label = _attempt(faults, ref, lambda: read_label(ref, case_id=case_id))
+        label = _attempt(faults, ref, partial(read_label, ref, case_id=case_id))
         label_facts = _label_facts(ref, label) if label else None
     images = {}
     for column, image_ref in job.items():
         if (column != "image" and not column.startswith("image:")) or image_ref is None:
             continue
-        image = _attempt(
-            faults, image_ref, lambda r=image_ref: read_image(r, case_id=case_id, colour=colour)
-        )
+        read = partial(read_image, image_ref, case_id=case_id, colour=colour)
+        image = _attempt(faults, image_ref, read)
         if image is not None:
             mask = label.array > 0 if label is not None else None
             images[column] = _image_facts(image_ref, image, mask, n_sample)

@@ -7,7 +7,7 @@ hospitals, so cells stay text until a config says what they mean.
 import math
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def read_frame(path: Path, *, n_rows: int | None = None) -> pd.DataFrame:
         )
     if kind == ".npz":
         frame = npz_rows(path)
-        return frame.apply(lambda column: column.map(as_text)).astype(object)
+        return _each(frame, as_text)
     if kind == ".parquet":
         frame = _read_parquet(path, n_rows)
     else:
@@ -134,16 +134,25 @@ def _read_delimited(path: Path, separator: str, n_rows: int | None) -> pd.DataFr
         )
     frame = raw.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(header)
-    return frame.apply(lambda column: _blank_to_missing(column.astype(object)))
+    return _each(frame, _stripped)
 
 
 def _first_line(fault: BaseException) -> str:
     return (str(fault).splitlines() or [type(fault).__name__])[0]
 
 
-def _blank_to_missing(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    text = column.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
-    return text.where(text.map(bool), None)
+def _each(frame: pd.DataFrame, meaning: Callable[[Any], Any]) -> pd.DataFrame:
+    """Apply `meaning` once to each different cell of each column: tables repeat themselves."""
+    columns = []
+    for k in range(frame.shape[1]):
+        column = frame.iloc[:, k].astype(object)
+        mapped = column.map({cell: meaning(cell) for cell in column.dropna().unique()})
+        columns.append(mapped.astype(object).where(mapped.notna(), None))
+    return pd.concat(columns, axis=1)
+
+
+def _stripped(cell: str) -> str | None:
+    return cell.strip() or None
 
 
 def _read_parquet(path: Path, n_rows: int | None) -> pd.DataFrame:
@@ -155,7 +164,7 @@ def _read_parquet(path: Path, n_rows: int | None) -> pd.DataFrame:
         ) from fault
     frame = frame.head(n_rows) if n_rows is not None else frame
     frame.columns = frame.columns.astype(str)
-    return frame.apply(lambda column: _blank_to_missing(column.astype(object).map(as_text)))
+    return _each(_each(frame, as_text), _stripped)
 
 
 def as_text(cell: Any) -> str | None:
@@ -171,7 +180,8 @@ def as_text(cell: Any) -> str | None:
     if isinstance(cell, float | np.floating):
         if math.isnan(cell):
             return None
-        return str(int(cell)) if float(cell).is_integer() and abs(cell) < 1e15 else str(float(cell))
+        value = float(cell)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else str(value)
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
     if isinstance(cell, pd.Timestamp):
@@ -366,8 +376,7 @@ def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     >>> escape_formulas(pd.DataFrame({"note": ["=1+1", "-3.5", "fine"]}))["note"].tolist()
     ["'=1+1", '-3.5', 'fine']
     """
-    escaped = frame.apply(lambda column: column.astype(object).map(_escape))
-    return escaped.rename(columns=_escape)
+    return _each(frame, _escape).rename(columns=_escape)
 
 
 def _escape(cell: Any) -> Any:
