@@ -16,12 +16,16 @@ from aiops.pipeline.operating import choose_operating_points
 from aiops.pipeline.seal import record_reading
 from aiops.pipeline.structures import case_metrics_of_masks
 from aiops.pipeline.workspace import Workspace
-from evaluation import METRICS, Evaluation, EvaluationPlan
-from evaluation import evaluate_classification, evaluate_segmentation
+from evaluation import (
+    METRICS,
+    Evaluation,
+    EvaluationPlan,
+    combined_verdict,
+    evaluate_classification,
+    evaluate_segmentation,
+)
 
 Progress = Callable[[int, int], None]
-VERDICTS = ("concern", "insufficient evidence", "adequate")
-"""The graver first: a use case is as good as the worst of its groups."""
 
 
 def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
@@ -41,10 +45,11 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
         digest = hashlib.sha256((read + _sha256(rows)).encode()).hexdigest()
     else:
         predictions = read_table(workspace.need("predictions.parquet", "predict"))
-        points = choose_operating_points(predictions, experiment)
+        plan = evaluation_plan(experiment, workspace.cases.patients_known, {})
+        points = choose_operating_points(predictions, experiment, plan)
         plan = evaluation_plan(experiment, workspace.cases.patients_known, points)
+        evaluation = evaluate_classification(predictions, plan)
         test = predictions[predictions["split"] == "test"]
-        evaluation = evaluate_classification(test, plan)
         digest = _sha256(test[["case_id", "target", "y_score", "status"]])
     readings = record_reading(
         split["seal"],
@@ -135,7 +140,7 @@ def verdict_of(gaps: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
         }
     family = gaps[gaps["verdict"] != ""]
     by_attribute = {
-        name: _worst(family.loc[family["attribute"] == name, "verdict"].tolist())
+        name: combined_verdict(family.loc[family["attribute"] == name, "verdict"])
         for name in experiment.fairness.attributes
     }
     groups = [
@@ -153,17 +158,13 @@ def verdict_of(gaps: pd.DataFrame, experiment: Experiment) -> dict[str, Any]:
         }
         for row in family.to_dict("records")
     ]
-    overall = _worst(list(by_attribute.values()))
+    overall = combined_verdict(by_attribute.values())
     return {
         "overall": overall,
         "by_attribute": by_attribute,
         "groups": groups,
         "sentence": _sentence(overall, groups),
     }
-
-
-def _worst(verdicts: list[str]) -> str:
-    return next((v for v in VERDICTS if v in verdicts), "insufficient evidence")
 
 
 def _sentence(overall: str, groups: list[dict[str, Any]]) -> str:

@@ -1,16 +1,19 @@
 """The threshold at which a score becomes a decision: as supplied, or chosen on the tune part."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from aiops.config import Experiment
+from aiops.config import Experiment, OperatingPointConfig
 from aiops.errors import LeakageError
-from evaluation import choose_threshold, combine_studies
+from evaluation import EvaluationPlan, choose_threshold
+from evaluation.units import units_of
 
 
 def choose_operating_points(
-    predictions: pd.DataFrame, experiment: Experiment
+    predictions: pd.DataFrame, experiment: Experiment, plan: EvaluationPlan
 ) -> dict[str, dict[str, Any]]:
     """Return for each target its threshold, how it was chosen and what it reached there.
 
@@ -26,46 +29,45 @@ def choose_operating_points(
     if point is None:
         return {}
     if point.threshold is not None:
-        return {
-            name: {
-                "threshold": point.threshold,
-                "criterion": f"threshold {point.threshold:g} as supplied",
-                "chosen_on": "nothing: supplied",
-                "reached": None,
-                "n": None,
-            }
-            for name in experiment.findings
+        supplied = {
+            "threshold": point.threshold,
+            "criterion": f"threshold {point.threshold:g} as supplied",
+            "chosen_on": "nothing: supplied",
+            "reached": None,
+            "n": None,
         }
-    tune = predictions[predictions["split"] == "tune"]
-    test = predictions[predictions["split"] == "test"]
-    both = set(tune["patient_id"]) & set(test["patient_id"])
+        return {name: dict(supplied) for name in experiment.findings}
+    parts = predictions.groupby("split")["patient_id"].agg(set)
+    both = parts.get("tune", set()) & parts.get("test", set())
     if both:
         raise LeakageError(
             f"{len(both)} patients are both in tune and in test",
             where="predictions.parquet, column split",
             fix="use split: {by: patient}: a threshold must not be scored where it was chosen",
         )
-    study = experiment.data.study
-    if study:
-        tune = combine_studies(tune, combine=study.combine)
-    return {name: _chosen(tune[tune["target"] == name], point) for name in experiment.findings}
+    units = units_of(predictions, replace(plan, split="tune"))
+    return {name: _chosen(units.tables[name], point) for name in experiment.findings}
 
 
-def _chosen(rows: pd.DataFrame, point: Any) -> dict[str, Any]:
+def _chosen(rows: pd.DataFrame, point: OperatingPointConfig) -> dict[str, Any]:
     kind = "sensitivity" if point.sensitivity is not None else "specificity"
     aim = getattr(point, kind)
-    scored = rows[(rows["status"] == "ok") & rows["y_true"].notna()]
+    told = {"criterion": f"{kind} {aim:g} on tune", "chosen_on": "tune", "n": len(rows)}
+    y_true = rows["y_true"].to_numpy(bool)
+    if not (y_true.any() if kind == "sensitivity" else (~y_true).any()):
+        why = "no diseased case" if kind == "sensitivity" else "no case without disease"
+        return {**told, "threshold": None, "criterion": f"{told['criterion']}: {why} there",
+                "reached": None}  # fmt: skip
     chosen = choose_threshold(
-        scored["y_true"].to_numpy(bool),
-        scored["y_score"].to_numpy(float),
-        patient_id=scored["patient_id"].to_numpy(str),
+        y_true,
+        # A case the tool failed on is never called positive.
+        np.where(rows["failed"], -np.inf, rows["y_score"].to_numpy(float)),
+        patient_id=rows["patient_id"].to_numpy(str),
         **{kind: aim},
     )
     reached = chosen.reached
     return {
+        **told,
         "threshold": chosen.threshold,
-        "criterion": f"{kind} {aim:g} on tune",
-        "chosen_on": "tune",
         "reached": {"value": reached.value, "low": reached.low, "high": reached.high},
-        "n": len(scored),
     }

@@ -73,6 +73,9 @@ STAGES: dict[str, Stage] = {
 }
 """The gate comes before the report, so that the report carries the gate's answer."""
 
+OPTIONAL = ("cases.parquet", "plan.json", "training.json", "predictions.parquet", "masks.parquet")
+"""Files that stand from the beginning, or that only some kinds of run have."""
+
 
 def run_stage(
     name: str, workspace: Workspace, progress: Progress, **options: Any
@@ -86,7 +89,7 @@ def run_stage(
     """
     stage = STAGES[name]
     for needed in stage.reads:
-        if needed not in ("predictions.parquet", "masks.parquet"):
+        if needed not in OPTIONAL:
             workspace.need(needed, _writer(needed))
     function = stage.function()
     with workspace.stage(name, stage.reads, stage.writes):

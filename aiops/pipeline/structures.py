@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from aiops.config import Experiment
 from aiops.data.images import grid_difference, read_label
 from aiops.errors import DataError
-from evaluation import METRICS, case_metrics_of, failed_case_metrics
+from evaluation import case_metrics_of, case_rows, failed_case_metrics
 
 _OWN = ("case_id", "patient_id", "split", "structure", "reference", "predicted", "status", "reason")
 N_JOBS = 2
@@ -62,25 +62,8 @@ def _case_rows(
                 spacing_mm=reference.spacing_mm,
                 tolerance_mm=mm,
             )
-        outcome = values.pop("outcome")
-        for metric, value in values.items():
-            found.append(
-                {
-                    **shared,
-                    "structure": name,
-                    "metric": metric,
-                    "value": value,
-                    "unit": _unit(metric),
-                    "outcome": outcome,
-                    "reason": fault,
-                }
-            )
+        found += case_rows({**shared, "reason": fault}, name, values)
     return found
-
-
-def _unit(metric: str) -> str:
-    known = METRICS.get(metric)
-    return known.unit if known else metric.rsplit("_", 1)[-1]
 
 
 def _predicted(row: dict[str, Any], reference: Any) -> tuple[np.ndarray | None, str]:

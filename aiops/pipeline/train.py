@@ -30,7 +30,7 @@ def train_members(
     fresh : bool
         Begin again instead of going on from the last checkpoint.
     """
-    plan = read_json(workspace.path("plan.json"))
+    plan = read_json(workspace.need("plan.json", "plan"))
     cases = audited(workspace)
     parts = part_of(workspace)
     trains = _train_table if plan["kind"] == "table" else _train_network

@@ -119,12 +119,18 @@ def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspac
     digest = json_hash({"config": config.written, "data": _data_hash(cases)})[:8]
     parent = runs_dir(config.experiment.use_case)
     found = sorted(parent.glob(f"*-{digest}")) if parent.is_dir() else []
-    if found:
-        return Workspace(config, found[-1], cases)
     today = datetime.now(UTC).date().isoformat()
-    workspace = Workspace(config, parent / f"{today}-{digest}", cases)
+    workspace = Workspace(config, found[-1] if found else parent / f"{today}-{digest}", cases)
+    if not workspace.path("run.json").exists():  # new, or its making was interrupted
+        _furnish(workspace, digest)
+    return workspace
+
+
+def _furnish(workspace: Workspace, digest: str) -> None:
+    """Write what a run folder begins with; run.json last, for it says that the rest is there."""
+    config = workspace.config
     workspace.folder.mkdir(parents=True, exist_ok=True)
-    write_table(workspace.path("cases.parquet"), cases.frame)
+    write_table(workspace.path("cases.parquet"), workspace.cases.frame)
     resolved = yaml.safe_dump(config.written, sort_keys=False, allow_unicode=True, width=100)
     write_text(workspace.path("resolved.yaml"), resolved)
     write_json(
@@ -139,7 +145,6 @@ def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspac
             "stages": {},
         },
     )
-    return workspace
 
 
 def _data_hash(cases: "Cases") -> str:
