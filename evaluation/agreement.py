@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from evaluation.estimates import Estimate, FloatArray, critical, two_sided_z
-from evaluation.samples import Sample, estimate_of, mean_of
+from evaluation.samples import Sample
+from evaluation.statistic import estimate_of, mean_of
 
 SPREAD = 1.96
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.estimates import FEW, BoolArray, Estimate, FloatArray
-from evaluation.samples import (
-    Sample,
+from evaluation.samples import Sample
+from evaluation.statistic import (
     Statistic,
     effective_count,
     estimate_of,
@@ -159,7 +159,8 @@ def brier(
 
     Examples
     --------
-    >>> round(brier(np.array([True, False]), np.array([0.9, 0.1]), patient_id=np.arange(2)).value, 6)
+    >>> p = np.array([0.9, 0.1])
+    >>> round(brier(np.array([True, False]), p, patient_id=np.arange(2)).value, 6)
     0.01
     """
     sample = Sample.of_patients(

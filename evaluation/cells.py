@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from evaluation.contrasts import Arm, Gap
 from evaluation.estimates import BoolArray, Estimate, FloatArray, IntArray
-from evaluation.fairness import Arm, Gap, gap_table, no_rest
+from evaluation.fairness import gap_table, no_rest
 from evaluation.groups import ALL, GroupArray, group_order, rest_of
 from evaluation.metrics import Metric, metrics_of
 from evaluation.plan import METRIC_COLUMNS, EvaluationPlan
 from evaluation.resampling import Weights
-from evaluation.samples import Sample, Statistic, estimate_of, undefined
+from evaluation.samples import Sample
+from evaluation.statistic import Statistic, estimate_of, undefined
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.estimates import BoolArray, Estimate
-from evaluation.samples import Sample, Statistic, estimate_of, share_of
+from evaluation.samples import Sample
+from evaluation.statistic import Statistic, estimate_of, share_of
 
 IdArray = NDArray[np.generic]
 

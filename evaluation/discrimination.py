@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 
 from evaluation.estimates import FEW, BoolArray, Estimate, FloatArray, IntArray
 from evaluation.resampling import Float32Array, Weights
-from evaluation.samples import (
-    Sample,
-    Statistic,
-    effective_count,
-    estimate_of,
-    few_correction,
-    undefined,
-)
+from evaluation.samples import Sample
+from evaluation.statistic import Statistic, effective_count, estimate_of, few_correction, undefined
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -256,7 +250,7 @@ def _precision_influence(
     at = np.searchsorted(ranked.steps, ranked.y_score, "right")
     out = ill * upper[at] - lost[at]
     out[ranked.y_true] += (precision[ranked.step_of] - value) / ranked.n_positive
-    return out
+    return np.asarray(out, dtype=float)
 
 
 def roc_auc(

@@ -228,9 +228,10 @@ def clustered_proportion(
     --------
     >>> right = np.repeat([True] * 7 + [False] * 3, 10)
     >>> print(clustered_proportion(right, np.repeat(np.arange(10), 10)).text())
-    0.70 (0.36–0.90), n=100
+    0.70 (0.36–0.91), n=100
     """
-    from evaluation.samples import Sample, estimate_of, share_of
+    from evaluation.samples import Sample
+    from evaluation.statistic import estimate_of, share_of
 
     hit = np.asarray(success)
     if hit.shape != np.shape(patient_id):

@@ -1,36 +1,20 @@
 """Gaps between a group and the rest, and what may be said about them.
 
 A gap is the group's figure minus that of all other recorded groups, signed so that below 0 is
-worse for the group. Its limits join the limits of its two sides (Zou and Donner's MOVER [1]_, for
-two shares Newcombe's interval), so that a perfect group keeps a width, and they know the
-covariance of sides that share patients. The family, primary targets × primary metric × attributes
-named in advance, is covered at once by max-|t| over the patients' influence.
-
-References
-----------
-.. [1] Zou GY, Donner A. Stat Med 2008;27:1693-1702. doi:10.1002/sim.3095
+worse for the group. The family, primary targets × primary metric × attributes named in advance,
+is covered at once by max-|t| over the patients' influence.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from evaluation.estimates import (
-    NOT_ESTIMABLE,
-    SMALL,
-    SMALL_N,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    critical,
-    two_sided_z,
-)
-from evaluation.metrics import Metric
+from evaluation.contrasts import Gap, contrast_of, some_of
+from evaluation.estimates import NOT_ESTIMABLE, SMALL, SMALL_N, BoolArray, FloatArray, two_sided_z
 from evaluation.resampling import simultaneous_critical
-from evaluation.samples import Statistic, arm_limits, undefined
+from evaluation.statistic import Statistic, undefined
 
 ADEQUATE, CONCERN, INSUFFICIENT = "adequate", "concern", "insufficient evidence"
 NOT_ASSESSED = "not assessed"
@@ -100,127 +84,6 @@ def holm(p: FloatArray) -> FloatArray:
     return out
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One side of a gap: a statistic, and which patients its influence belongs to."""
-
-    statistic: Statistic
-    patients: IntArray
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A group and its rest, before anything is computed between them.
-
-    ``family`` names the questions that are answered together; empty is exploratory.
-    """
-
-    target: str
-    metric: Metric
-    attribute: str
-    group: str
-    group_arm: Arm
-    rest_arm: Arm
-    n_patients: int
-    n_cases: int
-    n_positive: int | None
-    family: str
-    prespecified: bool
-
-
-@dataclass(frozen=True)
-class Side:
-    """The numbers of one side of many gaps, one entry a gap."""
-
-    value: FloatArray
-    se: FloatArray
-    n_effective: FloatArray
-    df: FloatArray
-    low: FloatArray
-    high: FloatArray
-    ideal: FloatArray
-
-    @classmethod
-    def of(cls, gaps: list[Gap], arms: list[Statistic]) -> "Side":
-        """Collect the statistics of one side."""
-
-        def column(values: Iterable[float]) -> FloatArray:
-            return np.array(list(values), dtype=float)
-
-        return cls(
-            value=column(s.value for s in arms),
-            se=column(s.se for s in arms),
-            n_effective=column(s.n_effective for s in arms),
-            df=column(s.df for s in arms),
-            low=column(g.metric.low for g in gaps),
-            high=column(g.metric.high for g in gaps),
-            ideal=column(g.metric.ideal for g in gaps),
-        )
-
-    def limits(self, z: float | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return value and limits at a normal quantile, as distances from an ideal if there is one."""
-        low, high = arm_limits(
-            self.value, self.se, self.n_effective, critical(z, self.df), (self.low, self.high)
-        )
-        has_ideal = np.isfinite(self.ideal)
-        if not has_ideal.any():
-            return self.value, low, high
-        a, b = low - self.ideal, high - self.ideal
-        nearest = np.where((a < 0) & (b > 0), 0.0, np.minimum(np.abs(a), np.abs(b)))
-        return (
-            np.where(has_ideal, np.abs(self.value - self.ideal), self.value),
-            np.where(has_ideal, nearest, low),
-            np.where(has_ideal, np.maximum(np.abs(a), np.abs(b)), high),
-        )
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Many gaps at once: two sides, the correlation between them, and the sign of better."""
-
-    group: Side
-    rest: Side
-    correlation: FloatArray
-    sign: FloatArray
-
-    def limits(self, z: float | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return value and limits of the gaps at a normal quantile."""
-        (v, low, high), (w, w_low, w_high) = self.group.limits(z), self.rest.limits(z)
-        up, down = self.sign > 0, self.sign < 0
-        gap = self.sign * (v - w)
-        # The gap is lowest where the side it adds is low and the side it takes away is high.
-        worse = _joined(
-            np.where(down, high - v, v - low), np.where(up, w_high - w, w - w_low), self.correlation
-        )
-        better = _joined(
-            np.where(up, high - v, v - low), np.where(down, w_high - w, w - w_low), self.correlation
-        )
-        return gap, gap - worse, gap + better
-
-    def halves(self, z: float | FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the half widths of the two sides."""
-        (_, low, high), (_, w_low, w_high) = self.group.limits(z), self.rest.limits(z)
-        return (high - low) / 2, (w_high - w_low) / 2
-
-    def p_values(self) -> FloatArray:
-        """Return two-sided p values: the level at which the limits reach 0."""
-        lower = np.zeros(self.sign.shape)
-        upper = np.full(self.sign.shape, 37.0)
-        for _ in range(45):
-            z = (lower + upper) / 2
-            _, low, high = self.limits(z)
-            apart = (low > 0) | (high < 0)
-            lower, upper = np.where(apart, z, lower), np.where(apart, upper, z)
-        known = np.isfinite(self.limits(1.0)[0])
-        out: FloatArray = np.where(known, 2 * special.ndtr(-(lower + upper) / 2), np.nan)
-        return out
-
-
-def _joined(a: FloatArray, b: FloatArray, correlation: FloatArray) -> FloatArray:
-    out: FloatArray = np.sqrt(np.maximum(a**2 + b**2 - 2 * correlation * a * b, 0))
-    return out
-
-
 def gap_table(
     gaps: list[Gap],
     *,
@@ -246,7 +109,7 @@ def gap_table(
     """
     if not gaps:
         return pd.DataFrame(columns=GAP_COLUMNS)
-    contrast, joint = _contrast(gaps, n_patients)
+    contrast, joint = contrast_of(gaps, n_patients)
     z = two_sided_z(level)
     value, low, high = contrast.limits(z)
     known = np.isfinite(low + high)
@@ -260,7 +123,7 @@ def gap_table(
     for name in dict.fromkeys(g.family for g in gaps if g.family):
         mine = np.array([g.family == name for g in gaps])
         z_all[mine] = simultaneous_critical(joint(mine & asked), level=level, rng=rng)
-        p[mine & asked] = holm(_some(contrast, mine & asked).p_values())
+        p[mine & asked] = holm(some_of(contrast, mine & asked).p_values())
     _, low_all, high_all = contrast.limits(z_all)
     se = (high - low) / (2 * z)
     reach = (high_all - low_all) / 2 * (1 + special.ndtri(POWER) / z_all)
@@ -292,61 +155,6 @@ def gap_table(
     if margin is not None:
         _judge(table, gaps, is_family, contrast.halves(z_all), contrast.correlation, margin)
     return table[GAP_COLUMNS]
-
-
-def _contrast(gaps: list[Gap], n_patients: int) -> tuple[Contrast, "_Joint"]:
-    group = Side.of(gaps, [g.group_arm.statistic for g in gaps])
-    rest = Side.of(gaps, [g.rest_arm.statistic for g in gaps])
-    joint = _Joint(gaps, n_patients)
-    sign = np.array([1.0 if g.metric.higher_is_better else -1.0 for g in gaps])
-    return Contrast(group, rest, joint.correlations(), sign), joint
-
-
-class _Joint:
-    """The influence of each patient on each gap, made when asked for: it can be large."""
-
-    def __init__(self, gaps: list[Gap], n_patients: int) -> None:
-        self.gaps, self.n_patients = gaps, n_patients
-
-    def _sides(self, gap: Gap) -> tuple[FloatArray, FloatArray]:
-        sides = []
-        for arm in (gap.group_arm, gap.rest_arm):
-            full = np.zeros(self.n_patients)
-            statistic = arm.statistic
-            if statistic.influence.size:
-                turned = 1.0
-                if gap.metric.higher_is_better is None:
-                    turned = np.sign(statistic.value - gap.metric.ideal)
-                full[arm.patients] = statistic.influence * turned
-            sides.append(full)
-        return sides[0], sides[1]
-
-    def correlations(self) -> FloatArray:
-        out = np.zeros(len(self.gaps))
-        for i, gap in enumerate(self.gaps):
-            a, b = gap.group_arm, gap.rest_arm
-            scale = a.statistic.se * b.statistic.se
-            if scale > 0 and np.intersect1d(a.patients, b.patients, assume_unique=True).size:
-                one, other = self._sides(gap)
-                out[i] = float(one @ other) / scale
-        return np.clip(out, -1, 1)
-
-    def __call__(self, chosen: BoolArray) -> FloatArray:
-        columns = []
-        for gap in (g for g, c in zip(self.gaps, chosen, strict=True) if c):
-            one, other = self._sides(gap)
-            columns.append(one - other)
-        return np.column_stack(columns) if columns else np.zeros((self.n_patients, 0))
-
-
-def _some(contrast: Contrast, chosen: BoolArray) -> Contrast:
-    def cut(side: Side) -> Side:
-        return Side(**{k: v[chosen] for k, v in vars(side).items()})
-
-    return replace(
-        contrast, group=cut(contrast.group), rest=cut(contrast.rest),
-        correlation=contrast.correlation[chosen], sign=contrast.sign[chosen],
-    )  # fmt: skip
 
 
 def no_rest(reason: str = ONE_GROUP) -> Statistic:

@@ -8,7 +8,8 @@ import numpy as np
 from evaluation.calibration import brier_of, calibration_intercept_of, calibration_slope_of
 from evaluation.confusion import npv_of, ppv_of, sensitivity_of, specificity_of
 from evaluation.discrimination import average_precision_of, roc_auc_of
-from evaluation.samples import Sample, Statistic, mean_of, share_of, undefined
+from evaluation.samples import Sample
+from evaluation.statistic import Statistic, mean_of, share_of, undefined
 from evaluation.surface import ASSD_DEFINITION, HD95_DEFINITION, NSD_DEFINITION
 
 INF = float("inf")
@@ -109,7 +110,7 @@ def _segmentation() -> list[Metric]:
     task = "segmentation"
     return [
         Metric("dice", "Dice", task, "", True, "mask", 0, 1,
-               "twice the overlap over the sum of both volumes, mean over cases" + PENALTY + "are 0",
+               "twice the overlap over the sum of volumes, mean over cases" + PENALTY + "are 0",
                _mean_metric("dice", is_unit=True)),
         Metric("nsd", "NSD", task, "", True, "mask", 0, 1,
                NSD_DEFINITION + ", mean over cases" + PENALTY + "are 0",

@@ -91,8 +91,8 @@ def percentile_interval(draws: FloatArray, level: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> percentile_interval(np.arange(101.0), 0.9)
-    (5.0, 95.0)
+    >>> percentile_interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
     """
     known = draws[np.isfinite(draws)]
     if known.size < 0.95 * draws.size or known.size < 2:

@@ -1,32 +1,13 @@
-"""The cases of one group, and what a metric says about them: value, influence, small-n safety.
+"""The cases of one target and one group, as a metric sees them."""
 
-A `Sample` is a group's cases of one target. A metric turns it into a `Statistic`: the value, the
-share each patient has in its error (the influence), and what a bootstrap needs. Everything else,
-intervals, gaps, simultaneous limits, is made from statistics and is the same for all metrics.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.estimates import (
-    FEW,
-    NOT_ESTIMABLE,
-    OK,
-    SMALL,
-    SMALL_N,
-    BoolArray,
-    Estimate,
-    FloatArray,
-    IntArray,
-    critical,
-    two_sided_z,
-    wilson_limits,
-)
-from evaluation.resampling import Weights, percentile_interval
+from evaluation.estimates import BoolArray, FloatArray, IntArray
 
 NO_NUMBERS: FloatArray = np.zeros(0)
 NO_FLAGS: BoolArray = np.zeros(0, bool)
@@ -120,7 +101,8 @@ class Sample:
     @cached_property
     def worst_decisions(self) -> BoolArray:
         """Decisions with failed cases decided wrongly."""
-        return np.where(self.failed, ~self.y_true, self.y_pred)
+        out: BoolArray = np.where(self.failed, ~self.y_true, self.y_pred)
+        return out
 
     def take(self, rows: BoolArray, codes: IntArray, n_patients: int) -> "Sample":
         """Return the cases `rows`, their patients renumbered by ``codes[patient]``."""
@@ -137,7 +119,7 @@ class Sample:
 
     def by_patient(self, per_case: FloatArray) -> FloatArray:
         """Return the sum of a figure per case over the cases of each patient."""
-        return np.bincount(self.patient, per_case, minlength=self.n_patients)
+        return np.bincount(self.patient, per_case, minlength=self.n_patients).astype(float)
 
 
 def as_flags(values: NDArray[np.generic], name: str) -> BoolArray:
@@ -148,262 +130,5 @@ def as_flags(values: NDArray[np.generic], name: str) -> BoolArray:
     number = given.astype(float)
     if not np.isin(number, (0.0, 1.0)).all():
         raise ValueError(f"{name} must hold 0 and 1 alone, found {np.unique(number)[:5].tolist()}")
-    return number == 1
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """What a metric says about a sample, and all that an interval or a gap needs to know.
-
-    Parameters
-    ----------
-    value : float
-        The figure; nan with a ``reason`` where it is not defined.
-    influence : ndarray, shape (n_patients,)
-        Share of each patient in the error of ``value``, corrected for few patients: the squares
-        add up to the variance.
-    n_effective : float
-        Cases Wilson's formula counts; nan for a figure that is no share and takes a t interval.
-    df : float
-        Degrees of freedom of the variance.
-    n_least : int
-        Patients in the smaller part (with, or without, the finding); decides ``small_n``.
-    least : str
-        What ``n_least`` counts.
-    few : bool
-        Too few for a percentile bootstrap.
-    method : str
-        Name of the analytic interval.
-    sums : ndarray, shape (n_patients, k)
-        Sums per patient; a replicate is ``from_sums`` of their weighted totals.
-    from_sums, replicates : callable
-        How a bootstrap replicate is made, from totals or from the weights themselves.
-    """
-
-    value: float
-    influence: FloatArray = field(default_factory=lambda: NO_NUMBERS)
-    n_effective: float = float("nan")
-    df: float = float("inf")
-    n_least: int = 0
-    least: str = "patients"
-    few: bool = True
-    method: str = ""
-    sums: FloatArray | None = None
-    from_sums: Callable[[FloatArray], FloatArray] | None = None
-    replicates: Callable[[Weights], FloatArray] | None = None
-    reason: str = ""
-
-    @property
-    def se(self) -> float:
-        """Standard error."""
-        return float(np.sqrt(np.square(self.influence).sum()))
-
-    @property
-    def state(self) -> str:
-        """Whether the figure may be read."""
-        if not np.isfinite(self.value):
-            return NOT_ESTIMABLE
-        return SMALL_N if self.n_least < SMALL else OK
-
-    @property
-    def why(self) -> str:
-        """Why the state is not ok, or an empty string."""
-        if self.state == SMALL_N:
-            return f"{self.n_least} {self.least}; {SMALL} are needed"
-        return self.reason
-
-
-def undefined(reason: str) -> Statistic:
-    """Return the statistic of what cannot be estimated: nan and the reason, never 0."""
-    return Statistic(value=float("nan"), reason=reason)
-
-
-def effective_count(counts: FloatArray) -> float:
-    """Return how many equal patients the patients with these counts are worth (Kish).
-
-    Examples
-    --------
-    >>> effective_count(np.array([1.0, 1.0, 2.0]))
-    2.6666666666666665
-    """
-    square = float(np.square(counts).sum())
-    return float(counts.sum()) ** 2 / square if square else 0.0
-
-
-def few_correction(n: float) -> float:
-    """Return n / (n - 1), the correction of a variance taken around an estimated mean."""
-    return n / (n - 1) if n > 1 else 1.0
-
-
-def _ratio(totals: FloatArray) -> FloatArray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out: FloatArray = totals[:, 0] / totals[:, 1]
-    return out
-
-
-def _effective_cases(
-    share: float, hits: FloatArray, counts: FloatArray, deviation: FloatArray
-) -> float:
-    """Return cases divided by the design effect of several cases per patient.
-
-    The design effect is measured where patients of both kinds were seen; the fewer they are, the
-    more it leans on its worst, that the cases of a patient are copies of one another.
-    """
-    total = float(counts.sum())
-    worst = total / effective_count(counts)
-    if worst <= 1 or counts.max() <= 1:
-        return total
-    measured = 1.0
-    if 0 < share < 1:
-        measured = float(np.square(deviation).sum()) / (share * (1 - share) * total)
-    n_minor = min(int((hits > 0).sum()), int((hits < counts).sum()))
-    design = (n_minor * max(measured, 1.0) + worst) / (n_minor + 1)
-    return total / design
-
-
-def share_of(
-    sample: Sample, hit: FloatArray, counted: FloatArray, *, none: str, least: str = "patients"
-) -> Statistic:
-    """Return the share of `hit` among `counted`, for Wilson's interval on the effective n.
-
-    Parameters
-    ----------
-    sample : Sample
-        Whose cases they are.
-    hit, counted : ndarray, shape (n_cases,)
-        What is counted, and among what.
-    none : str
-        The reason when nothing is counted.
-    least : str
-        What the patients are called who are counted.
-    """
-    hits, counts = sample.by_patient(hit), sample.by_patient(counted)
-    total = float(counts.sum())
-    if total == 0:
-        return undefined(none)
-    share = float(hits.sum()) / total
-    deviation = hits - share * counts
-    n_patients = int((counts > 0).sum())
-    n_effective = _effective_cases(share, hits, counts, deviation)
-    repeated = bool(counts.max() > 1)
-    return Statistic(
-        value=share,
-        influence=deviation / total * np.sqrt(few_correction(n_patients) if repeated else 1.0),
-        n_effective=n_effective,
-        df=max(effective_count(counts) - 1, 1.0) if repeated else float("inf"),
-        n_least=n_patients,
-        least=least,
-        few=n_effective < FEW or n_effective * min(share, 1 - share) < SMALL,
-        method="Wilson on effective n",
-        sums=np.column_stack([hits, counts]),
-        from_sums=_ratio,
-    )
-
-
-def mean_of(
-    sample: Sample, values: FloatArray, *, none: str, is_unit: bool, least: str = "patients"
-) -> Statistic:
-    """Return the mean over cases of a figure per case, clustered by patient; nan is left out.
-
-    Parameters
-    ----------
-    sample : Sample
-        Whose cases they are.
-    values : ndarray, shape (n_cases,)
-        The figure; nan where it does not exist (an absent structure), never where a tool failed.
-    none : str
-        The reason when there is none.
-    is_unit : bool
-        Whether the figure lies in [0, 1]: then a group whose cases are all alike still has an
-        interval, that of a share on its patients.
-    least : str
-        What the patients are called who are counted.
-    """
-    known = np.isfinite(values)
-    counts = sample.by_patient(known.astype(float))
-    sums = sample.by_patient(np.where(known, values, 0.0))
-    total = float(counts.sum())
-    if total == 0:
-        return undefined(none)
-    mean = float(sums.sum()) / total
-    n_patients = int((counts > 0).sum())
-    worth = effective_count(counts)
-    influence = (sums - mean * counts) / total * np.sqrt(few_correction(n_patients))
-    alike = n_patients < 2 or float(np.abs(influence).max()) * total <= 1e-12 * max(abs(mean), 1)
-    few = alike or n_patients < FEW
-    return Statistic(
-        value=mean,
-        influence=np.zeros_like(influence) if alike else influence,
-        n_effective=worth if alike and is_unit else float("nan"),
-        df=max(worth - 1, 1.0),
-        n_least=n_patients,
-        least=least,
-        few=few,
-        method="Wilson on patients, all alike" if alike and is_unit else "t, clustered by patient",
-        sums=np.column_stack([sums, counts]),
-        from_sums=_ratio,
-    )
-
-
-def limits_of(
-    statistics: list[Statistic], bounds: tuple[float, float], z: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the analytic limits of several statistics at the normal quantile `z`."""
-    value = np.array([s.value for s in statistics])
-    se = np.array([s.se for s in statistics])
-    n_effective = np.array([s.n_effective for s in statistics])
-    df = np.array([s.df for s in statistics])
-    return arm_limits(value, se, n_effective, critical(z, df), bounds)
-
-
-def arm_limits(
-    value: FloatArray,
-    se: FloatArray,
-    n_effective: FloatArray,
-    quantile: FloatArray,
-    bounds: tuple[float, float],
-) -> tuple[FloatArray, FloatArray]:
-    """Return Wilson's limits where there is an effective n, else value ± quantile × se.
-
-    A figure without any spread has no interval: nan, not zero width.
-    """
-    is_share = np.isfinite(n_effective)
-    spread = np.where(se > 0, quantile * se, np.nan)
-    low = np.maximum(value - spread, bounds[0])
-    high = np.minimum(value + spread, bounds[1])
-    w_low, w_high = wilson_limits(value, np.where(is_share, n_effective, 1.0), quantile)
-    return np.where(is_share, w_low, low), np.where(is_share, w_high, high)
-
-
-def estimate_of(
-    statistic: Statistic,
-    sample: Sample,
-    *,
-    level: float,
-    definition: str,
-    bounds: tuple[float, float] = (0.0, 1.0),
-    draws: FloatArray | None = None,
-) -> Estimate:
-    """Return a statistic as an `Estimate`, by its bootstrap replicates `draws` where it has them."""
-    low = high = float("nan")
-    method = statistic.method
-    if statistic.state != NOT_ESTIMABLE:
-        if draws is not None and not statistic.few:
-            low, high = percentile_interval(draws, level)
-            method = f"bootstrap by patient, percentile, {draws.size} replicates"
-        if not np.isfinite(low + high):
-            lows, highs = limits_of([statistic], bounds, two_sided_z(level))
-            low, high, method = float(lows[0]), float(highs[0]), statistic.method
-    return Estimate(
-        value=statistic.value,
-        low=low,
-        high=high,
-        n_cases=int(sample.patient.size),
-        n_patients=int((np.bincount(sample.patient, minlength=1) > 0).sum()),
-        n_positive=int(sample.y_true.sum()) if sample.y_true.size else None,
-        n_failed=int(sample.failed.sum()),
-        method=method,
-        state=statistic.state,
-        definition=definition,
-        reason=statistic.why,
-    )
+    flags: BoolArray = number == 1
+    return flags

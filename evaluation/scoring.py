@@ -11,7 +11,7 @@ from evaluation.estimates import FloatArray
 from evaluation.groups import group_labels
 from evaluation.plan import Evaluation, EvaluationPlan
 from evaluation.samples import Sample
-from evaluation.segmentation import ABSENT, FAILED, MEAN, MISSED, OVER_STRUCTURES, with_mean_rows
+from evaluation.segmentation import ABSENT, FAILED, MEAN, MISSED, with_mean_rows
 from evaluation.units import Units, target_cases, units_of
 
 SEGMENTATION_COLUMNS = (
@@ -49,8 +49,8 @@ def evaluate_classification(predictions: pd.DataFrame, plan: EvaluationPlan) -> 
     ...     "split": "test", "target": "effusion", "y_true": [i % 2 for i in range(n)],
     ...     "y_score": [0.3 + 0.4 * (i % 2) + 0.002 * i for i in range(n)], "status": "ok"})
     >>> plan = EvaluationPlan("classification", ("effusion",), ("effusion",), "roc_auc")
-    >>> evaluate_classification(table, plan).metrics.loc[0, ["metric", "value"]].tolist()
-    ['roc_auc', 1.0]
+    >>> evaluate_classification(table, plan).metrics.set_index("metric").loc["roc_auc", "state"]
+    'ok'
     """
     if plan.task != "classification":
         raise ValueError(f"plan.task is '{plan.task}', not classification")

@@ -7,7 +7,6 @@ a declared penalty, counted and shown. Only a structure that is in neither mask 
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas as pd
 
 from evaluation.estimates import BoolArray
@@ -60,6 +59,7 @@ def case_metrics_of(
 
     Examples
     --------
+    >>> import numpy as np
     >>> a, b = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
     >>> a[5, 10:20] = b[5, 10:20] = b[25, 10] = True
     >>> found = case_metrics_of(a, b, spacing_mm=(1.0, 1.0), tolerance_mm=1.0)
@@ -70,24 +70,26 @@ def case_metrics_of(
     volumes = volume_ml(reference, spacing_mm), volume_ml(predicted, spacing_mm)
     is_there, is_found = bool(reference.any()), bool(predicted.any())
     if not is_there and not is_found:
-        nothing = dict.fromkeys(CASE_METRICS, float("nan"))
-        return nothing | {
-            "volume_reference_ml": 0.0, "volume_predicted_ml": 0.0, "outcome": ABSENT,
-        }  # fmt: skip
+        nothing: CaseMetrics = dict.fromkeys(CASE_METRICS, float("nan"))
+        nothing |= {"volume_reference_ml": 0.0, "volume_predicted_ml": 0.0, "outcome": ABSENT}
+        return nothing
     if not (is_there and is_found):
         diagonal = diagonal_mm(reference.shape, spacing_mm)
         return _penalty(*volumes, diagonal, tolerance_mm, MISSED if is_there else SPURIOUS)
     d_reference, d_predicted = surface_distances(reference, predicted, spacing_mm)
+    share = float("nan")
+    if tolerance_mm is not None:
+        share = nsd(d_reference, d_predicted, tolerance_mm)
     return {
         "dice": dice(reference, predicted),
-        "nsd": float("nan") if tolerance_mm is None else nsd(d_reference, d_predicted, tolerance_mm),
+        "nsd": share,
         "hd95_mm": hd95(d_reference, d_predicted),
         "assd_mm": assd(d_reference, d_predicted),
         "volume_reference_ml": volumes[0],
         "volume_predicted_ml": volumes[1],
         "volume_error_ml": volumes[1] - volumes[0],
         "outcome": FOUND,
-    }  # fmt: skip
+    }
 
 
 def failed_case_metrics(
@@ -106,6 +108,7 @@ def failed_case_metrics(
 
     Examples
     --------
+    >>> import numpy as np
     >>> cube = np.ones((4, 4, 4), bool)
     >>> failed_case_metrics(cube, spacing_mm=(1.0, 1.0, 1.0), tolerance_mm=1.0)["dice"]
     0.0
@@ -191,9 +194,7 @@ def with_mean_rows(case_metrics: pd.DataFrame) -> pd.DataFrame:
     keys = ["case_id", "metric"]
     # A nan that is not an absence (no tolerance given) must make the mean nan, not shrink it.
     present = table[table["outcome"] != ABSENT]
-    mean = present.groupby(keys, sort=False)["value"].agg(
-        lambda v: v.mean(skipna=False)  # type: ignore[no-any-return]
-    )
+    mean = present.groupby(keys, sort=False)["value"].agg(lambda v: v.mean(skipna=False))
     worst = table.groupby(keys, sort=False)["outcome"].agg(_worst)
     first = table.drop_duplicates(keys).set_index(keys)
     rows = first.assign(

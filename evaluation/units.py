@@ -82,7 +82,7 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
         table[column] = pd.to_numeric(table[column]).astype(float)
     if not table["y_true"].dropna().isin([0.0, 1.0]).all():
         raise ValueError("y_true must hold 0, 1 or nan alone")
-    pred = table["y_pred"] if "y_pred" in table else np.nan
+    pred = table.get("y_pred", np.nan)
     table["y_pred"] = pd.to_numeric(pd.Series(pred, index=table.index)).astype(float)
     if "score_kind" not in table:
         table["score_kind"] = "probability"
