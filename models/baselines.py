@@ -69,6 +69,7 @@ TABLE_MODELS: dict[str, Callable[[list[str], list[str], int, int], Any]] = {
 """Every table model by its name."""
 
 TRUSTED = (
+    "functools.partial",  # of functions that are in this list or skops' own, for each is checked
     "numpy.dtype",
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
@@ -77,6 +78,7 @@ TRUSTED = (
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
 )
 """Types beyond skops' own that a saved table model may hold; any other is refused."""
 

@@ -21,14 +21,6 @@ def _dice_ce() -> Loss:
     return lambda logits, target: loss(logits, target[:, None])
 
 
-def _dice_focal() -> Loss:
-    """Dice over the batch plus focal loss, for structures of very few voxels (MONAI)."""
-    from monai.losses import DiceFocalLoss
-
-    loss = DiceFocalLoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
-    return lambda logits, target: loss(logits, target[:, None])
-
-
 def _known_mean(values: Tensor, target: Tensor) -> Tensor:
     """Return the mean over findings that are known (not nan)."""
     known = torch.isfinite(target)
@@ -60,7 +52,6 @@ def _focal() -> Loss:
 
 LOSSES: dict[str, Callable[[], Loss]] = {
     "dice_ce": _dice_ce,
-    "dice_focal": _dice_focal,
     "bce": _bce,
     "focal": _focal,
 }

@@ -334,7 +334,8 @@ def _loop(
     """Step, validate and save until the steps or the clock are at their end; return which."""
     recipe, written = run.recipe, len(history)
     started, before = time.monotonic(), run.seconds
-    cut = False
+    # A run that was cut stays cut unless it is given more time.
+    cut = time_limit_s is not None and run.best is not None and before >= time_limit_s
     while run.step < recipe.steps and not cut:
         row = run.advance()
         run.seconds = before + time.monotonic() - started
@@ -354,7 +355,7 @@ def _loop(
             written = len(history)
         if on_step is not None:
             on_step(run.step, row)
-    return cut or run.step < recipe.steps
+    return run.step < recipe.steps
 
 
 def time_steps(
