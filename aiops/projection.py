@@ -304,14 +304,15 @@ def _members(run_dir: Path) -> tuple[Member, ...]:
     lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
     rows = [json.loads(line) for line in lines]
     trained = _read_optional(run_dir / "training.json").get("members", {})
+    names = dict.fromkeys([*trained, *(str(row["member"]) for row in rows)])
     return tuple(
         Member(
             name=name,
             folder=run_dir / "model" / name if (run_dir / "model" / name).is_dir() else None,
-            digest=str(told["digest"]),
-            curves=_curves([row for row in rows if row.get("member", name) == name]),
+            digest=str(trained.get(name, {}).get("digest", "")),
+            curves=_curves([row for row in rows if row["member"] == name]),
         )
-        for name, told in trained.items()
+        for name in names
     )
 
 

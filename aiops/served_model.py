@@ -50,7 +50,7 @@ def predict(model: Served, given: Any) -> Any:
     -------
     DataFrame, ndarray or list of ndarray
         Classification: the probability of each finding, one row an image. Segmentation: label
-        images on the grid of the image, as stored; a list where a list was given.
+        images on the grid of the image, in RAS+ order; a list where a list was given.
 
     Raises
     ------

@@ -7,6 +7,7 @@ function here may be called again, and brings the store to what the files say. T
 
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -207,12 +208,15 @@ def serve(load: Any, predict: Any) -> None:
         Takes that and the input.
     """
     import mlflow
+    import pandas as pd
 
     class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         def load_context(self, context: Any) -> None:
             self.model = load(Path(context.artifacts["model"]))
 
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        # MLflow makes a schema of most hints, and warns where there is none. A DataFrame is one
+        # of the few that it lets be: files and arrays pass too.
+        def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
             return predict(self.model, model_input)
 
     mlflow.models.set_model(Served())
@@ -232,6 +236,7 @@ def _store() -> Iterator["MlflowClient"]:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # our error says it
     uri = tracking_uri()
     with warnings.catch_warnings():
         # Peers of MLflow deprecate what it uses; nobody here can act on that.
@@ -244,9 +249,11 @@ def _store() -> Iterator["MlflowClient"]:
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             yield MlflowClient(tracking_uri=uri)
         except (MlflowException, OSError) as fault:
+            where = _without_password(uri)
+            said = str(fault).splitlines()[0].replace(uri, where)[:300]
             raise TrackingError(
-                f"MLflow did not do what was asked: {str(fault).splitlines()[0][:300]}",
-                where=_without_password(uri),
+                f"MLflow did not do what was asked: {said}",
+                where=where,
                 fix="start the server, or unset MLFLOW_TRACKING_URI to use the file in AIOPS_HOME; "
                 "then run the command again",
             ) from fault
