@@ -259,6 +259,7 @@ def _check_files(cases: Cases, facts: dict[str, CaseFacts]) -> Iterator[Finding]
     yield from checks_images.check_geometry(facts)
     yield from checks_images.check_labels(facts, cases.experiment.structures)
     yield from checks_images.check_units(facts, cases.experiment.data.modality)
+    yield from checks_images.check_greys(facts, cases.experiment.data.modality)
     yield from checks_images.check_duplicates(facts, cases)
 
 

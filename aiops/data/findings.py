@@ -119,6 +119,12 @@ _CODES = (
         "A CT is not in Hounsfield units: an offset was kept, or it was windowed.",
         "Apply the rescale slope and intercept of the DICOM series, and export again.",
     ),
+    Code(
+        "GREYS_INVERTED",
+        "note",
+        "A film looks like the negative of the others: black and white are exchanged.",
+        "Look at it; export again with the photometric interpretation of the DICOM file.",
+    ),
     # Geometry
     Code(
         "GEOMETRY_MISMATCH",

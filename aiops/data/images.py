@@ -5,22 +5,43 @@ picture is (C, rows, columns). A mask goes back to the orientation its image was
 """
 
 import gzip
-import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops.data.stored import (
+    Original,
+    Stored,
+    file_of,
+    grid_difference,
+    read_array,
+    read_nifti,
+    read_picture,
+)
 from aiops.data.table import suffix_of
 from aiops.errors import DataError
 from aiops.files import atomic
+
+__all__ = [
+    "FileMissingError",
+    "FractionalLabelError",
+    "Image",
+    "Label",
+    "Original",
+    "file_of",
+    "grid_difference",
+    "read_channels",
+    "read_image",
+    "read_label",
+    "write_mask_like",
+]
 
 VOLUMES = (".nii", ".nii.gz")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -29,7 +50,6 @@ READABLE = (*VOLUMES, *PICTURES, ".npz")
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in grey, as in ITU-R BT.601."""
 
-_NPZ_REF = re.compile(r"^(?P<file>.+\.npz)#(?P<array>\w+)\[(?P<index>\d+)\]$")
 _BROKEN = (
     OSError,
     EOFError,
@@ -47,21 +67,8 @@ class FileMissingError(DataError):
     """A file that a table names is not there."""
 
 
-@dataclass(frozen=True)
-class Original:
-    """How an image was stored, so that a mask can be written the same way."""
-
-    kind: str
-    """``nifti``, ``picture`` or ``array``."""
-    shape: tuple[int, ...]
-    affine: NDArray[np.float64]
-    orientation: str
-    """Where the stored axes point, such as ``LPS``; empty for pictures."""
-    dtype: str
-    forms: tuple[int, int] = (0, 0)
-    """NIfTI codes of sform and qform."""
-    forms_agree: bool = True
-    header: Any = None
+class FractionalLabelError(DataError):
+    """A label file holds values that are no whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -85,28 +92,6 @@ class Label:
     original: Original
     is_stored_whole: bool
     """False where the file stores the whole numbers as floating point."""
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """Values turned to RAS+, with channels last if any."""
-
-    values: NDArray[Any]
-    affine: NDArray[np.float64]
-    spacing_mm: tuple[float, ...]
-    original: Original
-
-
-def file_of(ref: str) -> Path:
-    """Return the file of a reference such as ``set.npz#train_images[12]``.
-
-    Examples
-    --------
-    >>> file_of("set.npz#train_images[12]").name
-    'set.npz'
-    """
-    found = _NPZ_REF.match(ref)
-    return Path(found["file"] if found else ref)
 
 
 def read_image(ref: str, *, case_id: str = "", colour: bool = False) -> Image:
@@ -209,10 +194,6 @@ def read_label(ref: str, *, case_id: str = "") -> Label:
     return Label(array, stored.affine, stored.spacing_mm, stored.original, is_stored_whole)
 
 
-class FractionalLabelError(DataError):
-    """A label file holds values that are no whole numbers."""
-
-
 def write_mask_like(mask: NDArray[Any], original: Original, path: Path) -> None:
     """Write a mask in the orientation, shape and position its image was stored in.
 
@@ -248,42 +229,12 @@ def write_mask_like(mask: NDArray[Any], original: Original, path: Path) -> None:
     if turned.shape != original.shape[:3]:
         raise ValueError(f"mask {turned.shape} and image {original.shape[:3]} must match")
     nifti = nib.Nifti1Image(turned.astype(kind), original.affine)
-    sform, qform = original.forms
-    if sform or qform:
-        nifti.set_sform(original.affine, sform or 1)
-        nifti.set_qform(original.affine, qform or 1)
+    nifti.set_sform(original.affine, original.forms[0])
+    nifti.set_qform(original.affine, original.forms[1])
     nifti.header.set_xyzt_units("mm")
     with atomic(path) as temporary:
         raw = nifti.to_bytes()
         temporary.write_bytes(gzip.compress(raw, 6, mtime=0) if path.name.endswith(".gz") else raw)
-
-
-def grid_difference(
-    shape: tuple[int, ...],
-    affine: NDArray[np.float64],
-    other_shape: tuple[int, ...],
-    other_affine: NDArray[np.float64],
-) -> str:
-    """Say how two grids differ; nothing when they are one, to a tenth of a voxel at each corner.
-
-    Examples
-    --------
-    >>> grid_difference((4, 4, 4), np.eye(4), (4, 4, 3), np.eye(4))
-    '4×4×4 against 4×4×3 voxels'
-    """
-    if tuple(shape) != tuple(other_shape):
-        return f"{_times(shape)} against {_times(other_shape)} voxels"
-    ends = [(0.0, float(max(n - 1, 0))) for n in shape] + [(0.0, 0.0)] * (3 - len(shape))
-    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
-    step = affine[:3, :3] - other_affine[:3, :3]
-    moved = corners @ step.T + (affine[:3, 3] - other_affine[:3, 3])
-    furthest = float(np.linalg.norm(moved, axis=1).max())
-    voxel = float(np.linalg.norm(affine[:3, : len(shape)], axis=0).min())
-    return f"up to {furthest:.3g} mm apart" if furthest > 0.1 * voxel else ""
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "×".join(str(n) for n in shape)
 
 
 def _is_grey(values: NDArray[Any]) -> bool:
@@ -295,7 +246,7 @@ def _place(ref: str, case_id: str) -> str:
     return f"{ref}{f' (case {case_id})' if case_id else ''}"
 
 
-def _read(ref: str, *, case_id: str) -> _Stored:
+def _read(ref: str, *, case_id: str) -> Stored:
     path = file_of(ref)
     kind = suffix_of(path)
     if kind not in READABLE:
@@ -312,109 +263,11 @@ def _read(ref: str, *, case_id: str) -> _Stored:
         )
     try:
         if kind in VOLUMES:
-            return _read_nifti(path)
-        return _read_picture(path) if kind in PICTURES else _read_array(ref)
+            return read_nifti(path)
+        return read_picture(path) if kind in PICTURES else read_array(ref)
     except _BROKEN as fault:
         raise DataError(
             f"the file cannot be read: {(str(fault).splitlines() or [type(fault).__name__])[0]}",
             where=_place(ref, case_id),
             fix="export or copy it again; it may have been cut short",
         ) from fault
-
-
-def _read_nifti(path: Path) -> _Stored:
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    raw = path.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)  # to the end, so that the checksum is verified
-    try:
-        nifti = (nib.Nifti2Image if raw[:4] in _NIFTI2 else nib.Nifti1Image).from_bytes(raw)
-    except HeaderDataError as fault:
-        raise ValueError(f"not a NIfTI header: {fault}") from fault
-    except ImageFileError as fault:
-        raise ValueError(str(fault)) from fault
-    values = np.asanyarray(nifti.dataobj)
-    while values.ndim > 3 and values.shape[-1] == 1:
-        values = values[..., 0]
-    if values.ndim == 2:
-        values = values[..., None]
-    if values.ndim not in (3, 4):
-        raise ValueError(f"an image of {values.ndim} dimensions")
-    affine = np.asarray(nifti.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        raise ValueError("the header says no position: its affine has no inverse")
-    turn = nib.orientations.io_orientation(affine)
-    header = nifti.header
-    sform, qform = int(header["sform_code"]), int(header["qform_code"])
-    agree = not (sform and qform) or not grid_difference(
-        values.shape[:3], header.get_sform(), values.shape[:3], header.get_qform()
-    )
-    original = Original(
-        kind="nifti",
-        shape=tuple(int(n) for n in values.shape),
-        affine=affine,
-        orientation="".join(nib.orientations.aff2axcodes(affine)),
-        dtype=str(nifti.get_data_dtype()),
-        forms=(sform, qform),
-        forms_agree=agree,
-        header=header,
-    )
-    canonical = affine @ nib.orientations.inv_ornt_aff(turn, values.shape[:3])
-    spacing = tuple(float(mm) for mm in np.linalg.norm(canonical[:3, :3], axis=0))
-    return _Stored(nib.orientations.apply_orientation(values, turn), canonical, spacing, original)
-
-
-_NIFTI2 = (struct.pack("<i", 540), struct.pack(">i", 540))
-
-
-def _read_picture(path: Path) -> _Stored:
-    from PIL import Image as Picture
-    from PIL import ImageOps
-
-    with Picture.open(path) as opened:
-        opened.load()
-        picture = ImageOps.exif_transpose(opened)
-    mode = picture.mode
-    if mode in {"P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}:
-        picture = picture.convert("RGB")
-    elif mode == "1":
-        picture = picture.convert("L")
-    values = np.asarray(picture)
-    if mode == "LA":
-        values = values[..., 0]
-    return _plain(values, "picture")
-
-
-def _read_array(ref: str) -> _Stored:
-    found = _NPZ_REF.match(ref)
-    if found is None:
-        raise ValueError("name the array and the image: set.npz#images[12]")
-    path = Path(found["file"])
-    array = _npz_array(str(path), path.stat().st_mtime_ns, found["array"])
-    return _plain(array[int(found["index"])], "array")
-
-
-@lru_cache(maxsize=8)
-def _npz_array(path: str, stamp: int, name: str) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as arrays:
-        values: NDArray[Any] = arrays[name]
-    return values
-
-
-def _plain(values: NDArray[Any], kind: str) -> _Stored:
-    """Give pixels without a position: spacing 1, axes as they are."""
-    is_colour = values.ndim == 3 and values.shape[2] in (3, 4) and values.dtype == np.uint8
-    spatial = 2 if values.ndim == 2 or is_colour else 3
-    if values.ndim not in (2, 3, 4):
-        raise ValueError(f"an image of {values.ndim} dimensions")
-    original = Original(
-        kind=kind,
-        shape=tuple(int(n) for n in values.shape[:spatial]),
-        affine=np.eye(4),
-        orientation="",
-        dtype=str(values.dtype),
-    )
-    return _Stored(values, np.eye(4), (1.0,) * spatial, original)

@@ -27,6 +27,7 @@ Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 PERCENTILES = (0.5, 5.0, 50.0, 95.0, 99.5)
+THUMBNAIL = 16
 SAMPLE_CASE = 10_000
 SAMPLE_ALL = 20_000_000
 """Voxels kept for the statistics of intensities, of a case and in all."""
@@ -53,6 +54,8 @@ class ImageFacts:
     """Voxels spread evenly over the image, shape (n_channels, n)."""
     foreground: NDArray[np.float32]
     """Voxels spread evenly over the labelled structures, shape (n_channels, n)."""
+    thumbnail: NDArray[np.float32] | None
+    """Of a picture: a few pixels along each side, with mean 0 and standard deviation 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +212,17 @@ def _image_facts(
         content=_digest(array),
         sample=flat[:, _spread(np.arange(flat.shape[1]), n_sample)],
         foreground=marked,
+        thumbnail=_thumbnail(array[0]) if array.ndim == 3 and n_not_finite == 0 else None,
     )
+
+
+def _thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    from PIL import Image as Picture
+
+    small = Picture.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Picture.Resampling.BOX)
+    values = np.asarray(small, dtype=np.float32)
+    spread = values.std()
+    return np.asarray((values - values.mean()) / (spread if spread > 0 else 1))
 
 
 def _spread(places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
