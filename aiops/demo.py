@@ -22,7 +22,7 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 PROGRAM = "aiops demo"
 PROJECTS = {
-    "demo-wrist": {
+    "demo-wrist-fracture": {
         "title": "Scaphoid fracture on wrist radiographs (made data)",
         "specialty": "emergency radiology",
         "modality": "xray",
@@ -71,7 +71,7 @@ def demo(*, seed: int, say: Say, bar: Bar, bias: bool = True) -> Result:
     make_cohorts(seed=seed, bias=bias)
     _register(say)
     outcomes: Result = {}
-    for slug, config in (("demo-wrist", "demo_wrist"), ("demo-kidney-ct", "demo_kidney_ct")):
+    for slug, config in (("demo-wrist-fracture", "demo_wrist"), ("demo-kidney-ct", "demo_kidney_ct")):
         say(f"\n{PROJECTS[slug]['title']}")
         done = run(configs_dir() / f"{config}.yaml", say=say, bar=bar)
         proposal = proposal_for(done)

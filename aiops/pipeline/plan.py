@@ -3,7 +3,6 @@
 It looks at cases that are learnt from and tuned on. The sealed test list does not inform it.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -101,24 +100,21 @@ def _network_plan(
     where = device()
     step_s = time_steps(recipe, *_filled(probe, recipe.batch), device=where)
     predict_s = time_prediction(recipe, probe.images, device=where)
-    budget_s = 60 * train.budget_minutes / len(workspace.members)
+    n_members = len(workspace.members)
     recipe = fit(
         recipe,
-        budget_s=budget_s,
+        budget_s=60 * train.budget_minutes / n_members,
         step_s=step_s,
         predict_s=predict_s,
         n_tune=len(tune_ids),
         steps=train.steps,
     )
-    seconds = recipe.steps * step_s + recipe.steps // recipe.validate_every * predict_s * len(
-        tune_ids
-    )
+    validations = recipe.steps // recipe.validate_every
+    seconds = recipe.steps * step_s + validations * predict_s * len(tune_ids)
     voxels = float(np.mean([image.numel() for image in probe.images]))
-    memory = 5 * voxels * (len(train_ids) + len(tune_ids)) / 2**30
-    return {
+    plan = {
         "schema": 1,
         "kind": "network",
-        "planned": time.strftime("%Y-%m-%d"),
         "recipe": recipe.to_json(),
         "preprocessing": preprocessing.to_json(),
         "members": list(workspace.members),
@@ -126,25 +122,33 @@ def _network_plan(
         "steps": recipe.steps,
         "seconds_per_step": step_s,
         "seconds_per_prediction": predict_s,
-        "expected_minutes": len(workspace.members) * seconds / 60,
-        "memory_gb": memory,
+        "expected_minutes": n_members * seconds / 60,
+        # Float images and their augmented copies, byte labels.
+        "memory_gb": 5 * voxels * (len(train_ids) + len(tune_ids)) / 2**30,
         "device": where,
         "threads": torch.get_num_threads(),
-        "summary": {
-            "network": recipe.architecture,
-            "spacing_mm": preprocessing.spacing_mm,
-            "image size": preprocessing.image_size,
-            "normalisation": preprocessing.scheme,
-            "patch": recipe.patch_vox,
-            "batch": recipe.batch,
-            "steps": f"{recipe.steps}, frozen",
-            "precision": recipe.precision,
-            "members": len(workspace.members),
-            "expected minutes": round(len(workspace.members) * seconds / 60, 1),
-            "memory for the images": f"{memory:.2f} GB",
-            "device": where,
-        },
     }
+    return {**plan, "summary": _summary(plan)}
+
+
+def _summary(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the plan as a person reads it."""
+    recipe, grid = plan["recipe"], plan["preprocessing"]
+    told = {
+        "network": recipe["architecture"],
+        "spacing in mm": grid["spacing_mm"],
+        "image size": grid["image_size"],
+        "normalisation": grid["scheme"],
+        "patch": recipe["patch_vox"],
+        "batch": recipe["batch"],
+        "steps": f"{plan['steps']}, frozen",
+        "precision": recipe["precision"],
+        "models": len(plan["members"]),
+        "expected minutes": round(plan["expected_minutes"], 1),
+        "memory for the images": f"{plan['memory_gb']:.2f} GB",
+        "device": plan["device"],
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _filled(probe: Arrays, batch: int) -> tuple[Any, Any]:

@@ -1,0 +1,108 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from aiops.cli import SECTIONS, cli
+
+COMMANDS = [name for names in SECTIONS.values() for name in names]
+
+
+def aiops(*arguments, home, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "aiops", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "AIOPS_HOME": str(home), **environment},
+    )
+
+
+def test_help_is_grouped_with_start_here_first():
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    places = [shown.index(f"{section}:") for section in SECTIONS]
+    assert places == sorted(places)
+    assert shown.index("Start here") < shown.index("  demo ") < shown.index("Stages, in order")
+    assert "Exit codes: 0 done, 1 failed, 2 config or data wrong, 3 a gate said no." in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_an_example_and_json(name):
+    shown = CliRunner().invoke(cli, [name, "--help"])
+    assert shown.exit_code == 0
+    assert f"Example: aiops {name}" in shown.output
+    assert "--json" in shown.output
+
+
+def test_an_unknown_command_is_answered_with_the_nearest():
+    shown = CliRunner().invoke(cli, ["evalute"])
+    assert shown.exit_code == 2
+    assert "Did you mean 'evaluate'?" in shown.output
+
+
+def test_a_wrong_config_ends_with_2_and_no_traceback(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("kind: experiment\nuse_case: x-ray\n")
+    done = aiops("validate", path, home=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "task: is missing" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_stage_before_its_time_says_what_to_run(tmp_path):
+    table = tmp_path / "cases.csv"
+    table.write_text("case_id,patient_id,y,p\n1,a,1,0.9\n2,b,0,0.1\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "kind: experiment\nuse_case: tiny-vendor\ntask: classification\n"
+        "data: {table: cases.csv, patient: patient_id, modality: xray}\n"
+        "targets: {ill: {label: y, positive: [1], score: p}}\n"
+        "primary: {target: ill, metric: roc_auc}\n"
+    )
+    done = aiops("evaluate", config, home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "StageError: split.json is not there yet" in done.stderr
+    assert "aiops split" in done.stderr
+    checked = aiops("validate", config, "--json", home=tmp_path / "home")
+    assert json.loads(checked.stdout)["valid"] is True
+
+
+def test_a_missing_column_is_named_by_validate(tmp_path):
+    (tmp_path / "cases.csv").write_text("case_id,patientid,y\n1,a,1\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "kind: experiment\nuse_case: tiny-vendor\ntask: classification\n"
+        "data: {table: cases.csv, patient: patient_id, modality: xray}\n"
+        "targets: {ill: {label: y, positive: [1], score: p}}\n"
+        "primary: {target: ill, metric: roc_auc}\n"
+    )
+    done = aiops("validate", config, home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "'patient_id' (data.patient; did you mean 'patientid'?)" in done.stderr
+
+
+def test_init_writes_a_config_that_says_what_is_left_to_do(tmp_path):
+    table = tmp_path / "cases.csv"
+    table.write_text("case_id,patient_id,sex,age,fracture,file\n1,a,F,41,1,a.png\n2,b,M,7,0,b.png\n")
+    done = aiops("init", table, "--out", tmp_path / "c.yaml", home=tmp_path)
+    assert done.returncode == 0
+    text = (tmp_path / "c.yaml").read_text()
+    for line in ("table: cases.csv", "patient: patient_id", "image: file", "sex: {column: sex}"):
+        assert line in text
+    assert "data.modality" in done.stdout
+    assert "fairness.margin" in done.stdout
+    again = aiops("init", table, "--out", tmp_path / "c.yaml", home=tmp_path)
+    assert again.returncode == 2
+    assert "the file is there already" in again.stderr
+    unfinished = aiops("validate", tmp_path / "c.yaml", home=tmp_path)
+    assert unfinished.returncode == 2
+    assert "data.modality: '?' is not allowed" in unfinished.stderr
+
+
+def test_a_decision_without_its_parts_says_which(tmp_path):
+    done = aiops("decide", "reject", "--use-case", "x", home=tmp_path)
+    assert done.returncode == 2
+    assert "a decision needs --rationale, --by" in done.stderr
