@@ -5,12 +5,17 @@ groups of that attribute as it takes that the hidden ones cannot be had by subtr
 shown from the total. A zero is not hidden, and a hidden count is never written as a zero.
 """
 
+from dataclasses import dataclass, field
+
+import numpy as np
 import pandas as pd
 
 BELOW = 8
 """Counts from 1 up to, not including, this one are hidden."""
 
 HIDDEN = f"hidden (<{BELOW})"
+
+Key = tuple[str, str, str]
 
 COUNTS = ("n_patients", "n_cases", "n_positive", "n_failed", "n_needed")
 FIGURES = (
@@ -61,10 +66,9 @@ def hidden_groups(counts: pd.DataFrame, already: frozenset[str] = frozenset()) -
     small = counts.apply(is_small).any(axis=1)
     hidden = set(counts.index[small]) | set(already)
     # A zero protects nothing, so groups that count come first, the smallest of them first.
-    order = counts.assign(_empty=counts.iloc[:, 0] == 0).sort_values(
-        ["_empty", counts.columns[0]], kind="stable"
-    )
-    for group in order.index:
+    first = counts.iloc[:, 0]
+    order = sorted(counts.index, key=lambda group: (first[group] == 0, first[group]))
+    for group in order:
         if not hidden or _is_safe(counts, hidden):
             break
         hidden.add(group)
@@ -86,34 +90,56 @@ def suppress(metrics: pd.DataFrame, gaps: pd.DataFrame) -> tuple[pd.DataFrame, p
         stays, in its word alone.
     """
     metrics, gaps = _as_numbers(metrics), _as_numbers(gaps)
-    if metrics.empty:
-        return metrics, gaps
-    for attribute, rows in metrics.loc[metrics["attribute"] != "all"].groupby("attribute"):
-        whole = _hidden_everywhere(rows)
-        for target, of_target in rows.groupby("target"):
-            counts = of_target.groupby("group")[["n_positive", "n_cases"]].max()
-            counts["n_negative"] = counts["n_cases"] - counts["n_positive"]
-            known = counts[["n_positive", "n_negative"]].dropna()
+    hidden = _hidden(metrics)
+    return _blanked(metrics, hidden), _blanked(gaps, hidden)
+
+
+@dataclass
+class _Hidden:
+    """Keys (attribute, target, group) whose figures, counts or failures are hidden."""
+
+    figures: set[Key] = field(default_factory=set)
+    counts: set[Key] = field(default_factory=set)
+    failed: set[Key] = field(default_factory=set)
+
+
+def _hidden(metrics: pd.DataFrame) -> _Hidden:
+    hidden = _Hidden()
+    rows = metrics.loc[metrics["attribute"] != "all"] if len(metrics) else metrics
+    if rows.empty:
+        return hidden
+    columns = ["n_patients", "n_cases", "n_positive", "n_failed"]
+    counts = rows.groupby(["attribute", "target", "group"], sort=False)[columns].max()
+    counts["n_negative"] = counts["n_cases"] - counts["n_positive"]
+    for attribute, of_attribute in counts.groupby(level="attribute", sort=False):
+        # The same groups for every target: else one target's table would give another's away.
+        wide = of_attribute[["n_patients", "n_cases"]].droplevel("attribute").unstack("target")
+        whole = hidden_groups(pd.DataFrame(wide.fillna(0.0)))
+        for target, of_target in of_attribute.groupby(level="target", sort=False):
+            by_group = of_target.droplevel(["attribute", "target"])
+            known = by_group[["n_positive", "n_negative"]].dropna()
             figures = hidden_groups(known, whole) if len(known) else whole
-            failed = hidden_groups(of_target.groupby("group")[["n_failed"]].max(), whole)
-            for frame in (metrics, gaps):
-                if frame.empty:
-                    continue
-                here = (frame["attribute"] == attribute) & (frame["target"] == target)
-                _blank(frame, here & frame["group"].isin(figures), _figure_columns(frame))
-                _blank(frame, here & frame["group"].isin(whole), _present(frame, COUNTS))
-                if "n_failed" in frame:
-                    frame.loc[here & frame["group"].isin(failed), "n_failed"] = float("nan")
-    return metrics, gaps
+            failed = hidden_groups(by_group[["n_failed"]], whole)
+            here = (str(attribute), str(target))
+            hidden.counts |= {(*here, group) for group in whole}
+            hidden.figures |= {(*here, group) for group in figures}
+            hidden.failed |= {(*here, group) for group in failed}
+    return hidden
 
 
-def _hidden_everywhere(rows: pd.DataFrame) -> frozenset[str]:
-    # The same groups for every target: else one target's table would give another's away.
-    wide = rows.pivot_table(
-        index="group", columns="target", values=["n_patients", "n_cases"], aggfunc="max"
-    )
-    flat = wide.set_axis([" ".join(map(str, key)) for key in wide.columns], axis=1)
-    return hidden_groups(flat.fillna(0.0))
+def _blanked(frame: pd.DataFrame, hidden: _Hidden) -> pd.DataFrame:
+    if frame.empty:
+        return frame
+    keys = list(zip(frame["attribute"], frame["target"], frame["group"], strict=True))
+    figures = np.array([key in hidden.figures for key in keys])
+    counts = np.array([key in hidden.counts for key in keys])
+    failed = np.array([key in hidden.failed for key in keys])
+    frame.loc[figures, _present(frame, (*FIGURES, "n_positive", "n_needed"))] = np.nan
+    frame.loc[counts, _present(frame, COUNTS)] = np.nan
+    frame.loc[failed, _present(frame, ("n_failed",))] = np.nan
+    frame.loc[figures, _present(frame, ("state",))] = "suppressed"
+    frame.loc[figures, _present(frame, ("reason",))] = HIDDEN
+    return frame
 
 
 def _is_safe(counts: pd.DataFrame, hidden: set[str]) -> bool:
@@ -121,20 +147,8 @@ def _is_safe(counts: pd.DataFrame, hidden: set[str]) -> bool:
     return len(inside) >= 2 and not is_small(inside.sum()).any()
 
 
-def _figure_columns(frame: pd.DataFrame) -> list[str]:
-    return _present(frame, (*FIGURES, "n_positive", "n_needed"))
-
-
 def _present(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
     return [name for name in columns if name in frame]
-
-
-def _blank(frame: pd.DataFrame, rows: "pd.Series[bool]", columns: list[str]) -> None:
-    frame.loc[rows, columns] = float("nan")
-    if "state" in frame:
-        frame.loc[rows, "state"] = "suppressed"
-    if "reason" in frame:
-        frame.loc[rows, "reason"] = HIDDEN
 
 
 def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:

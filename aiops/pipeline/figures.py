@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -57,13 +58,14 @@ class Axis:
     percent: bool = False
 
 
-def forest(rows: Sequence[ForestRow], *, margin: float | None, axis: Axis, words: Words) -> str:
+@lru_cache(maxsize=128)  # both reports of a run show the same one, unless groups are hidden
+def forest(rows: tuple[ForestRow, ...], *, margin: float | None, axis: Axis, words: Words) -> str:
     """Return a forest plot of the gaps of groups, with the margin line and the chance band.
 
     Examples
     --------
     >>> row = ForestRow("women (120)", -0.02, -0.04, 0.0, 0.01, "adequate", "−0.020")
-    >>> forest([row], margin=0.05, axis=Axis("gap"), words=Words("t", "d"))[:4]
+    >>> forest((row,), margin=0.05, axis=Axis("gap"), words=Words("t", "d"))[:4]
     '<svg'
     """
     with _paper(7.2, 0.75 + 0.34 * max(len(rows), 1), words) as (drawing, out):
@@ -126,10 +128,10 @@ def roc(
     false_alarms: FloatArray, found: FloatArray, *, point: tuple[float, float] | None, words: Words
 ) -> str:
     """Return a ROC curve; `point` is (share of false alarms, share found) at the threshold."""
-    with _paper(3.5, 3.5, words) as (drawing, out):
+    with _paper(4.3, 4.1, words) as (drawing, out):
         axes = _square(drawing)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)))
-        axes.text(0.64, 0.6, "guessing", rotation=45, color=GREY, size=8, rotation_mode="anchor")
+        axes.text(0.66, 0.58, "guessing", rotation=45, color=GREY, size=8, rotation_mode="anchor")
         axes.plot(false_alarms, found, color=BLUE, linewidth=1.8)
         if point is not None:
             axes.plot(*point, marker="D", color=VERMILLION, markersize=7, linestyle="none")
@@ -146,7 +148,7 @@ def calibration(
     predicted: FloatArray, observed: FloatArray, low: FloatArray, high: FloatArray, *, words: Words
 ) -> str:
     """Return observed shares of disease against predicted probabilities, in groups of cases."""
-    with _paper(3.5, 3.5, words) as (drawing, out):
+    with _paper(4.3, 4.1, words) as (drawing, out):
         axes = _square(drawing)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)))
         spread = np.clip(np.vstack([observed - low, high - observed]), 0, None)
@@ -317,7 +319,7 @@ def _number_ticks(axes: Any, axis: Axis) -> None:
 
 
 def _square(drawing: Drawing) -> Any:
-    return drawing.add_axes((0.16, 0.15, 0.8, 0.8))
+    return drawing.add_axes((0.15, 0.12, 0.82, 0.85))
 
 
 def _unit_square(axes: Any, top: float = 1.0) -> None:

@@ -62,6 +62,12 @@ class Table:
     numbers: frozenset[int] = frozenset()
     note: str = ""
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it would look lost when stretched over the page."""
+        cells = (cell for row in self.rows for cell in row)
+        return len(self.columns) <= 6 and all(not isinstance(c, str) or len(c) < 34 for c in cells)
+
 
 @dataclass(frozen=True)
 class Figure:

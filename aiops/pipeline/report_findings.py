@@ -101,10 +101,12 @@ def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
     several, metric = rows["target"].nunique() > 1, str(rows["metric"].iloc[0])
     open_rows, fine = _of(rows, INSUFFICIENT), _of(rows, "adequate")
     parts = _concerns(_of(rows, "concern"), several)
+    if rows["target"].nunique() > FEW:
+        return " ".join([*parts, _tally(rows)])
     if open_rows:
         parts.append(f"Too little is known about {_names(open_rows, several)}.")
     if word == "adequate":
-        margin = size(float(rows["margin"].iloc[0]), metric)
+        margin = wording.margin_words(float(rows["margin"].iloc[0]), metric)
         parts.append(
             f"In {gloss(metric).label}, each group is shown to be less than {margin} worse than "
             "the rest."
@@ -146,7 +148,13 @@ def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
     items = _bars_unsettled(files.evaluation.get("primary") or [])
     for attribute in verdicts(files):
         rows = _of(family(files, attribute), INSUFFICIENT)
-        if rows:
+        if rows and len(experiment.primary_targets) > FEW:
+            n = len(family(files, attribute))
+            items.append(
+                f"Whether it works as well by {readable(attribute)} in {len(rows)} of {n} "
+                "comparisons of a group with the rest: too few patients to tell."
+            )
+        elif rows:
             several = len(experiment.primary_targets) > 1
             items.append(f"Whether it works as well by {readable(attribute)} for "
                          f"{_names(rows, several)}.")  # fmt: skip
@@ -197,7 +205,7 @@ def _concern(group: str, row: Json, several: bool) -> str:
     return (
         f"In {group}, {gloss(metric).label}{where} is worse than in the rest by "
         f"{size(row['value'], metric)} (it could be {size(nearest, metric)} to "
-        f"{size(furthest, metric)}). Chance does not explain it, and it may exceed the margin."
+        f"{size(furthest, metric)}). Chance alone does not explain that."
     )
 
 
@@ -212,6 +220,16 @@ def _concern_many(group: str, rows: list[Json]) -> str:
         named.append(f"{len(rows) - NAMED} more")
     label = gloss(str(rows[0]["metric"])).label
     return f"In {group}, {label} is worse than in the rest for {listed(named)}."
+
+
+def _tally(rows: pd.DataFrame) -> str:
+    n = rows["verdict"].value_counts()
+    return (
+        f"Of {len(rows)} comparisons ({rows['target'].nunique()} targets, "
+        f"{rows['group'].nunique()} groups), {n.get('adequate', 0)} are shown to be within the "
+        f"margin, {n.get('concern', 0)} raise a concern, and {n.get(INSUFFICIENT, 0)} cannot be "
+        "told."
+    )
 
 
 def _names(rows: list[Json], several: bool) -> str:

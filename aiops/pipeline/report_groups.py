@@ -19,7 +19,7 @@ from aiops.pipeline.report_blocks import (
     Table,
     numbers,
 )
-from aiops.pipeline.report_files import RunFiles
+from aiops.pipeline.report_files import Json, RunFiles
 from aiops.pipeline.report_findings import FEW, attribute_sentence, family, table_rows
 from aiops.pipeline.report_verdict import verdict_chip
 from aiops.pipeline.wording import count, gap_figure, gap_interval, gloss, readable, target_name
@@ -241,11 +241,10 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
     ]
     columns += [
         f"{gloss(metric).label} (95% interval)",
-        "Gap to the rest",
-        "Interval of the gap",
+        "Gap to the rest (interval)",
         "Verdict",
         "Chance gap",
-        "Smallest gap it could show",
+        "Gap it can show",
         "Patients needed",
     ]
     body = []
@@ -257,8 +256,7 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
         cells += [count(row["n_positive"], state)] if has_positives else []
         cells += [
             wording.with_interval(value, metric) if value else wording.DASH,
-            HIDDEN if hidden else gap_figure(row["value"], metric),
-            gap_interval(row["low_simultaneous"], row["high_simultaneous"], metric),
+            HIDDEN if hidden else _gap_cell(row, metric),
             verdict_chip(row["verdict"]),
             gap_figure(row["chance_gap"], metric).lstrip("+"),
             gap_figure(row["minimum_detectable"], metric).lstrip("+"),
@@ -272,6 +270,12 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
         rows=tuple(body),
         numbers=numbers(1, len(columns) - 1) - {len(columns) - 4},
     )
+
+
+def _gap_cell(row: Json, metric: str) -> str:
+    spread = gap_interval(row["low_simultaneous"], row["high_simultaneous"], metric)
+    gap = gap_figure(row["value"], metric)
+    return gap if spread == wording.DASH else f"{gap} ({spread})"
 
 
 def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: str) -> Figure:
@@ -298,7 +302,7 @@ def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: 
     name = f"{target_name(target)} by {readable(attribute)}"
     return Figure(
         figures.forest(
-            drawn,
+            tuple(drawn),
             margin=margin,
             axis=figures.Axis(f"gap in {gloss(metric).label}", gloss(metric).scale == "percent"),
             words=figures.Words(f"Gaps to the rest, {name}", f"{words}."),

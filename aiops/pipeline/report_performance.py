@@ -7,6 +7,7 @@ from aiops.config import Experiment
 from aiops.pipeline import curves, figures, wording
 from aiops.pipeline.report_blocks import (
     Block,
+    Cell,
     Chip,
     Details,
     Figure,
@@ -22,11 +23,11 @@ from aiops.pipeline.report_findings import FEW, overall_row, unit_word
 from aiops.pipeline.sentences import sentence
 from aiops.pipeline.wording import count, gloss, is_number, readable, target_name
 
-MAX_CURVES = 6
+MAX_CURVES = 4
 """Primary targets that get curves of their own; a report is not an atlas."""
 
-STATES = {
-    "ok": Chip("ok", "good"),
+STATES: dict[str, Cell] = {
+    "ok": "ok",
     "small_n": Chip("few patients", "open"),
     "not_estimable": Chip("not estimable", "open"),
     "suppressed": Chip("hidden", "quiet"),
@@ -91,7 +92,7 @@ def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:
     for _, series in rows.iterrows():
         row = dict(series)
         metric, state = str(row["metric"]), str(row["state"])
-        cells: list[str | Chip] = [
+        cells: list[Cell] = [
             gloss(metric).label + _where(row),
             wording.figure(row["value"], metric),
             wording.interval(row["low"], row["high"], metric),
@@ -123,7 +124,9 @@ def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment) -
     there = set(overall["metric"])
     if experiment.task == "segmentation":
         wanted = [experiment.primary.metric, "dice", "nsd", "hd95_mm", "missed"]
-    metrics = [m for m in dict.fromkeys(wanted) if m in there]
+    estimable = set(overall.loc[overall["value"].notna(), "metric"])
+    metrics = [m for m in dict.fromkeys(wanted) if m in estimable]
+    absent = [m for m in dict.fromkeys(wanted) if m in there - estimable]
     has_positives = overall["n_positive"].notna().any()
     columns = ["Target", "Patients", *(["Positive"] if has_positives else []), "Failed"]
     body = []
@@ -145,7 +148,16 @@ def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment) -
         columns=(*columns, *(gloss(m).label for m in metrics)),
         rows=tuple(body),
         numbers=numbers(1, len(columns) + len(metrics) - 1),
+        note=_why_absent(overall, absent),
     )
+
+
+def _why_absent(overall: pd.DataFrame, metrics: list[str]) -> str:
+    if not metrics:
+        return ""
+    reasons = overall.loc[overall["metric"].isin(metrics), "reason"].map(wording.text_of)
+    names = wording.listed([gloss(m).label for m in metrics])
+    return f"Not estimable for any target: {names} ({'; '.join(reasons[reasons != ''].unique())})."
 
 
 def _operating_points(evaluation: Json) -> Table | None:
@@ -209,9 +221,13 @@ def _roc(files: RunFiles, target: str, scored: "curves.Scored") -> Figure:
         x, y = curves.thinned(x, y)
     auc = overall_row(files, target, "roc_auc") or {}
     se, sp = (overall_row(files, target, m) or {} for m in ("sensitivity", "specificity"))
-    point = None
+    point, told = None, ""
     if is_number(se.get("value")) and is_number(sp.get("value")):
         point = (1 - float(sp["value"]), float(se["value"]))
+        told = (
+            " The diamond is the threshold in use; there, failed cases count as wrong, while the "
+            "curve leaves them out."
+        )
     shown = wording.with_interval(auc, "roc_auc") if auc else "not computed"
     return Figure(
         figures.roc(
@@ -224,8 +240,7 @@ def _roc(files: RunFiles, target: str, scored: "curves.Scored") -> Figure:
             ),
         ),
         f"ROC curve: what share of the diseased is found for what share of false alarms among the "
-        f"healthy. AUC {shown}. The diamond is the threshold in use; failed cases count as wrong "
-        f"there, and are not on the curve.",
+        f"healthy. AUC {shown}.{told}",
         "half",
     )
 

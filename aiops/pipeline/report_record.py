@@ -62,10 +62,10 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
     else:
         blocks.append(Prose("The run does not say how its cases were chosen."))
     blocks += [Prose(text) for text in _failures(files, experiment)]
-    if files.split.get("counts"):
-        blocks.append(_split_table(files.split))
-    elif experiment.is_vendor:
+    if experiment.is_vendor:
         blocks.append(Prose("Nothing was trained here, so there are no training cases."))
+    elif files.split.get("counts"):
+        blocks.append(_split_table(files.split))
     return Section("population", "Which cases were used", "Population flow", tuple(blocks))
 
 
@@ -261,6 +261,7 @@ def _split_table(split: Json) -> Table:
     rows = tuple(
         (readable(part).capitalize(), count(n.get("patients")), count(n.get("cases")))
         for part, n in split["counts"].items()
+        if n.get("cases")
     )
     return Table(
         caption=f"Shared out by {readable(str(split.get('by', 'patient')))}: nobody stands in two "

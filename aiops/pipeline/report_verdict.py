@@ -17,7 +17,7 @@ from aiops.pipeline.report_findings import (
     verdicts,
 )
 from aiops.pipeline.sentences import sentence
-from aiops.pipeline.wording import count, gloss, is_number, readable, size, target_name
+from aiops.pipeline.wording import count, gloss, is_number, readable, target_name
 
 TONES: dict[str, Tone] = {
     "adequate": "good",
@@ -157,9 +157,14 @@ def _more(rows: list[Json]) -> Table | None:
     if not rows:
         return None
     metric = str(rows[0]["metric"])
+    # Where no value was set for any, the first answer says so once.
+    has_bar = any(is_number(row.get("acceptable")) for row in rows)
     return Table(
         caption=f"{gloss(metric).label} of the other primary targets",
-        columns=("Target", "Value", "95% interval", "Patients", "Positive", "Acceptable value"),
+        columns=(
+            *("Target", "Value", "95% interval", "Patients", "Positive"),
+            *(["Acceptable value"] if has_bar else []),
+        ),
         rows=tuple(
             (
                 target_name(row["target"]),
@@ -167,7 +172,7 @@ def _more(rows: list[Json]) -> Table | None:
                 wording.interval(row.get("low"), row.get("high"), metric),
                 count(row.get("n_patients")),
                 count(row.get("n_positive")),
-                bar_verdict(row),
+                *([bar_verdict(row)] if has_bar else []),
             )
             for row in rows
         ),
@@ -200,7 +205,7 @@ def _groups_note(evaluation: Json, experiment: Experiment) -> str:
     if experiment.fairness is None:
         return "No group was named in advance, so there is no verdict on groups."
     metric = experiment.primary.metric
-    margin = size(evaluation.get("margin") or experiment.fairness.margin, metric)
+    margin = wording.margin_words(evaluation.get("margin") or experiment.fairness.margin, metric)
     return (
         f"Each group is compared with everyone else in {gloss(metric).label}. Before the test, a "
         f"gap of {margin} was said to matter. The intervals hold for all groups at once."

@@ -221,6 +221,20 @@ def size(value: float, metric: str) -> str:
     return bare.replace(" pp", " percentage point" + ("" if bare == "1 pp" else "s"))
 
 
+def margin_words(margin: float, metric: str) -> str:
+    """Return a margin as it was set, without digits that nobody wrote.
+
+    Examples
+    --------
+    >>> margin_words(0.05, "roc_auc"), margin_words(0.05, "sensitivity"), margin_words(2, "hd95_mm")
+    ('0.05', '5 percentage points', '2 mm')
+    """
+    scale = gloss(metric).scale
+    if scale == "percent":
+        return size(margin, metric)
+    return f"{margin:g}" + (f" {scale}" if scale in ("mm", "ml") else "")
+
+
 def text_of(value: Any) -> str:
     """Return a text of a table cell; a missing one is empty.
 
