@@ -293,23 +293,25 @@ def check_duplicates(
                 where = f" ({subset} and {subsets[other]})"
             first_in.setdefault(subset, case_id)
             if case_id != order[0]:
-                said = f"the same pixels as {other}{where}{_differences(case_id, other, cases)}"
+                said = f"the same pixels as {other}{where}"
+                said += _differences(facts[case_id], facts[other], cases)
                 file = _name(next(iter(facts[case_id].images.values())).ref)
                 yield finding(code, case_id=case_id, other=other, detail=said, file=file)
 
 
-def _differences(case_id: str, other: str, cases: Cases | None) -> str:
-    """Say what the table holds to be different about two copies of one image."""
-    if cases is None:
-        return ""
-    rows = cases.frame[cases.frame["case_id"].isin([case_id, other])]
-    outcomes = rows[[c for c in rows.columns if c.startswith("y:")]]
-    said = (
-        ", under another patient"
-        if (cases.patients_known and rows["patient_id"].nunique() > 1)
-        else ""
-    )
-    return said + (", with another outcome" if len(outcomes.drop_duplicates()) > 1 else "")
+def _differences(copy: CaseFacts, kept: CaseFacts, cases: Cases | None) -> str:
+    """Say what is different about two copies of one image."""
+    said = ""
+    if cases is not None:
+        rows = cases.frame[cases.frame["case_id"].isin([copy.case_id, kept.case_id])]
+        if cases.patients_known and rows["patient_id"].nunique() > 1:
+            said += ", under another patient"
+        outcomes = [c for c in rows.columns if c.startswith("y:")]
+        if outcomes and len(rows[outcomes].drop_duplicates()) > 1:
+            said += ", with another outcome"
+    if copy.label and kept.label and copy.label.content != kept.label.content:
+        said += ", with another label"
+    return said
 
 
 def subset_of(cases: Cases) -> dict[str, str]:

@@ -87,13 +87,14 @@ def read_nifti(path: Path) -> Stored:
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
     try:
         nifti = (nib.Nifti2Image if raw[:4] in _NIFTI2 else nib.Nifti1Image).from_bytes(raw)
-    except HeaderDataError as fault:
+    except (HeaderDataError, WrapStructError) as fault:
         raise ValueError(f"not a NIfTI header: {fault}") from fault
     except ImageFileError as fault:
         raise ValueError(str(fault)) from fault
