@@ -39,7 +39,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it: a nan or an infinity becomes null.
+    """Return `value` as JSON can hold it: what is missing, a nan or an infinity becomes null.
 
     Examples
     --------
@@ -50,6 +50,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
+    if type(value).__name__ in ("NAType", "NaTType"):  # pandas' own, without importing it
+        return None
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return plain(value.item())
     if hasattr(value, "tolist"):
