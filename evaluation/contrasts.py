@@ -125,8 +125,8 @@ class Contrast:
     def p_values(self) -> FloatArray:
         """Return two-sided p values: the level at which the limits reach 0."""
         lower = np.zeros(self.sign.shape)
-        upper = np.full(self.sign.shape, 37.0)
-        for _ in range(45):
+        upper = np.full(self.sign.shape, 20.0)
+        for _ in range(40):
             z = (lower + upper) / 2
             _, low, high = self.limits(z)
             apart = (low > 0) | (high < 0)

@@ -116,7 +116,8 @@ def critical(z: ArrayLike, df: ArrayLike) -> FloatArray:
     out = z_.astype(float, copy=True)
     finite = np.isfinite(df_)
     # The upper tail by its lower twin: ndtr(-z) keeps its digits where 1 - ndtr(z) has none.
-    out[finite] = -special.stdtrit(df_[finite], special.ndtr(-z_[finite]))
+    # Past about z = 30 it runs out of numbers and answers with the wrong sign.
+    out[finite] = np.abs(special.stdtrit(df_[finite], special.ndtr(-z_[finite])))
     return out
 
 
