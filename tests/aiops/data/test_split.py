@@ -249,7 +249,7 @@ def test_the_latest_patients_are_tested_and_training_never_sees_the_future(make)
     assert learnt["split_column"].max() < last.min()
     assert "c0001" in tested.index
     assert split.counts["test"]["patients"] == 10
-    assert "1 of their cases are from before the cut" in split.notes[0]
+    assert "2 of their cases are from before the cut" in split.notes[0]
     cut = make.cases(rows, split={"by": "time", "column": "when", "test": ["2020-04"]})
     assert make_split(cut).counts["test"]["patients"] == 6
     years = make.cases(
