@@ -225,33 +225,30 @@ def _figures(run_dir: Path, experiment: Experiment) -> tuple[dict[str, float], d
         return {}, {}
     metrics, gaps = _suppressed(run_dir)
     test = metrics[(metrics["split"] == "test") & (metrics["state"] == "ok")]
-    found: dict[str, float] = {}
-    tags: dict[str, str] = {}
     primary = experiment.primary.metric
-    for target in experiment.primary_targets:
-        found |= _one(test, target, primary, with_n=True)
+    first, *more = experiment.primary_targets
+    found = _one(test, first, primary)
+    tags: dict[str, str] = {}
     worst = _worst(test, gaps, experiment)
     if worst:
-        name = _name(worst["target"], primary)
-        found |= {f"{name}.worst_group": worst["group_value"], f"{name}.gap": worst["gap"]}
+        # Under one name whichever target it is, so that two runs compare.
+        found |= {"test/worst_group": worst["group_value"], "test/worst_gap": worst["gap"]}
         tags["aiops.worst_group"] = f"{worst['attribute']}={worst['group']} ({worst['target']})"
-    others = [
-        (target, metric)
-        for target in experiment.primary_targets
-        for metric in HEADLINE[experiment.task]
-        if metric != primary
-    ]
-    others += [(t, primary) for t in experiment.targets if t not in experiment.primary_targets]
-    for target, metric in others:
-        more = _one(test, target, metric)
-        if len(found) + len(more) <= MOST_METRICS:
-            found |= more
-    return dict(list(found.items())[:MOST_METRICS]), tags
+    wanted = [(target, primary) for target in more]
+    wanted += [(first, metric) for metric in HEADLINE[experiment.task] if metric != primary]
+    wanted += [(target, primary) for target in experiment.targets if target != first]
+    others = [_one(test, *pair) for pair in dict.fromkeys(wanted)]
+    # Every figure before any interval: a run of 14 findings has no room for both.
+    for keys in (("",), (".low", ".high")):
+        for figures in others:
+            some = {name: v for name, v in figures.items() if _ending(name) in keys}
+            if len(found) + len(some) <= MOST_METRICS:
+                found |= some
+    return found, tags
 
 
-def _one(
-    test: "pd.DataFrame", target: str, metric: str, *, with_n: bool = False
-) -> dict[str, float]:
+def _one(test: "pd.DataFrame", target: str, metric: str) -> dict[str, float]:
+    """Return a figure of the whole test set with its interval and its patients."""
     rows = test[
         (test["attribute"] == "all") & (test["target"] == target) & (test["metric"] == metric)
     ]
@@ -259,10 +256,17 @@ def _one(
         return {}
     row = rows.iloc[0]
     name = _name(target, metric)
-    figures = {name: row["value"], f"{name}.low": row["low"], f"{name}.high": row["high"]}
-    if with_n:
-        figures[f"{name}.n"] = row["n_patients"]
+    figures = {
+        name: row["value"],
+        f"{name}.low": row["low"],
+        f"{name}.high": row["high"],
+        f"{name}.n": row["n_patients"],
+    }
     return {key: float(value) for key, value in figures.items() if _is_finite(value)}
+
+
+def _ending(name: str) -> str:
+    return next((end for end in (".low", ".high", ".n") if name.endswith(end)), "")
 
 
 def _worst(

@@ -25,14 +25,10 @@ from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json, write_text
 from aiops.governance import ledger, usecase
-from aiops.governance.letter import (
-    decision_html,
-    decision_markdown,
-    use_case_markdown,
-)
+from aiops.governance.letter import decision_html
 from aiops.governance.record import DecisionRecord
 from aiops.governance.usecase import UseCase
-from aiops.governance.views import saved_views
+from aiops.governance.views import decision_tags, decisions_tags, use_case_tags
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
 
 if TYPE_CHECKING:
@@ -243,12 +239,13 @@ def _store() -> Iterator["MlflowClient"]:
         warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic|pydantic)(\.|$)")
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             if uri.startswith("sqlite:///"):
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             yield MlflowClient(tracking_uri=uri)
-        except (MlflowException, OSError) as fault:
+        except (MlflowException, SQLAlchemyError, ImportError, OSError) as fault:
             where = _without_password(uri)
             said = str(fault).splitlines()[0].replace(uri, where)[:300]
             raise TrackingError(
@@ -298,17 +295,7 @@ def _log_use_case(client: "MlflowClient", case: UseCase) -> str:
         client.rename_experiment(before.experiment_id, name)
     experiment_id = _experiment(client, name)
     there = client.get_experiment(experiment_id).tags
-    tags = {
-        "aiops.state": case.state,
-        "aiops.specialty": case.specialty,
-        "aiops.modality": case.modality,
-        "aiops.task": case.task,
-        "aiops.owner": case.owner,
-        "aiops.reasons": ", ".join(case.reasons),
-        "aiops.review_by": case.review_by or "",
-        "mlflow.note.content": use_case_markdown(case),
-    }
-    for key, value in tags.items():
+    for key, value in use_case_tags(case).items():
         if value != there.get(key, ""):
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id
@@ -471,7 +458,7 @@ def _log_decision(
     )
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
-        tags = _fitted(_decision_tags(record, case, run_id), LONGEST_TAG, folder)
+        tags = _fitted(decision_tags(record, case, run_id), LONGEST_TAG, folder)
         if found:
             decision_run = str(found[0].info.run_id)
             there = found[0].data.tags
@@ -496,39 +483,10 @@ def _log_decision(
     return decision_run
 
 
-def _decision_tags(record: DecisionRecord, case: UseCase, run_id: str | None) -> dict[str, str]:
-    reasons = ", ".join(f"{reason.code} {reason.name}" for reason in record.reasons)
-    about = run_id or next((item.run_id for item in record.evidence if item.run_id), None)
-    return {
-        "aiops.kind": "decision",
-        "aiops.decision": record.id,
-        "aiops.outcome": record.outcome,
-        "aiops.use_case": f"{case.id} {case.slug}",
-        "aiops.gate": f"{record.gate}: {record.gate_outcome}",
-        "aiops.reasons": reasons,
-        "aiops.conditions_open": str(sum(c.status == "open" for c in record.conditions)),
-        "aiops.review_by": str(record.review_by or ""),
-        "aiops.expires_at": str(record.expires_at or ""),
-        "aiops.made_by": record.made_by,
-        "aiops.statement": record.statement,
-        "aiops.run": about or "none",
-        "aiops.record_sha256": ledger.record_sha256(record.to_json()),
-        "aiops.prev_sha256": record.prev_sha256,
-        "mlflow.user": record.made_by,
-        "mlflow.source.name": "aiops decide",
-        "mlflow.note.content": decision_markdown(record, case),
-    }
-
-
 def _decisions(client: "MlflowClient") -> str:
     experiment_id = _experiment(client, DECISIONS)
     there = client.get_experiment(experiment_id).tags
-    note = (
-        "Every decision on a use case, rejected ones included. Green tick: approved. Red cross: "
-        "rejected or discontinued. Clock: put off. Open *Views* for the columns. The ledger file "
-        "is the record; this page shows it."
-    )
-    for key, value in {**saved_views(), "mlflow.note.content": note}.items():
+    for key, value in decisions_tags().items():
         if there.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id

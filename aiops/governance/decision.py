@@ -151,7 +151,7 @@ def draft(proposal: Proposal, decision_id: str, now: datetime) -> DecisionRecord
         conflicts_of_interest=proposal.conflicts_of_interest,
         expires_at=_expiry(proposal.outcome, now.date(), policy["valid_months"]),
         effort=Effort(staff_days=proposal.staff_days, compute_hours=_compute_hours(run_dir)),
-        created_at=now.isoformat(timespec="seconds"),
+        created_at=now.isoformat(timespec="milliseconds"),
         made_by=proposal.by.strip(),
         made_by_program=proposal.by_program,
         statement=BY_PROGRAM if proposal.by_program else BY_PEOPLE,
@@ -217,7 +217,7 @@ def _gates(proposal: Proposal, case: UseCase, run_dir: Path | None) -> Gates | N
             raise GateError(
                 f"{proposal.outcome} needs the run it is about",
                 where="--run",
-                fix="name the run's folder, or its name in `aiops list`",
+                fix="name the run's folder",
             )
         return None
     told = read_json(run_dir / "run.json")

@@ -28,6 +28,9 @@ OPTIONAL = ("audit.json", "split.json", "plan.json", "training.json")
 BYTES_ONLY = ("predictions.parquet", "masks.parquet", "case_metrics.parquet")
 """Files the figures were computed from: bound by their hash, so that no other can be put in."""
 
+MOST_NAMED = 6
+"""Entries of a list that an answer names; the tables hold them all."""
+
 SMALL = 10
 """Groups of fewer patients are named, not counted."""
 
@@ -131,7 +134,7 @@ def primary_bound(evidence: Evidence) -> Answer:
     ]
     outcomes = [outcome for outcome, _ in findings]
     outcome = _worst(outcomes)
-    reasons = [reason for one, reason in findings if one == outcome]
+    reasons = list(dict.fromkeys(reason for one, reason in findings if one == outcome))
     if not evidence.evaluation.get("patients_known", True):
         reasons.append("intervals are by case, because patients are not recorded")
     if primary.acceptable is None:
@@ -142,9 +145,9 @@ def primary_bound(evidence: Evidence) -> Answer:
         )
     return Answer(
         outcome=outcome,
-        value="; ".join(_with_interval(row, metric.label) for row in rows) or "none",
+        value=_listed([_with_interval(row, metric.label) for row in rows]) or "none",
         threshold=threshold,
-        reason="; ".join(reasons),
+        reason=_listed(reasons),
         would_decide=_primary_settles(outcome, primary.acceptable),
         figures=tuple(plain({**row, "acceptable": primary.acceptable}) for row in rows),
     )
@@ -172,17 +175,22 @@ def no_concern(evidence: Evidence) -> Answer:
     value = f"{len(rows)} groups: {len(rows) - len(concern) - len(short)} adequate, "
     value += f"{len(concern)} concern, {len(short)} insufficient evidence"
     if concern:
-        reason = "; ".join(_worse_off(row) for row in concern)
+        reason = _listed([_worse_off(row) for row in concern])
         settles = "a model that serves these groups as well as the rest, tested on new patients"
         return Answer("fail", value, threshold, reason, settles, "gaps.parquet")
     if short or missing:
         reasons = [_not_shown(row) for row in short]
         reasons += [f"{name}: no group could be compared" for name in missing]
-        settles = "; ".join([_more_patients(row) for row in short] + [
-            f"{name} recorded for the test patients" for name in missing
-        ])  # fmt: skip
-        reason = "; ".join(reasons)
-        return Answer("undecided", value, threshold, reason, settles, "gaps.parquet")
+        wanted = [_more_patients(row) for row in short]
+        wanted += [f"{name} recorded for the test patients" for name in missing]
+        return Answer(
+            "undecided",
+            value,
+            threshold,
+            _listed(reasons),
+            _listed(list(dict.fromkeys(wanted))),
+            "gaps.parquet",
+        )
     reason = f"no group of {', '.join(fairness.attributes)} is worse off by {fairness.margin:g}"
     return Answer("pass", value, threshold, reason, "", "gaps.parquet")
 
@@ -249,6 +257,12 @@ CHECKS: dict[str, Callable[[Evidence], Answer]] = {
     "seal_read_once": seal_read_once,
 }
 """Checks by the name that a gate policy gives them."""
+
+
+def _listed(entries: Sequence[str]) -> str:
+    """Return a list in one line; a long one names the first and counts the rest."""
+    more = len(entries) - MOST_NAMED
+    return "; ".join(entries[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:

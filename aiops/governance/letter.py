@@ -62,7 +62,8 @@ def decision_html(record: DecisionRecord, use_case: UseCase) -> str:
 
 def use_case_markdown(use_case: UseCase) -> str:
     """Return a use case as a card of one page, rewritten whenever its state changes."""
-    state = f"**State: {use_case.state}**"
+    # Without marks: the list of experiments shows the first line as it is written.
+    state = f"State: {use_case.state}"
     if use_case.reasons:
         state += f" · reason {', '.join(use_case.reasons)}"
     if use_case.conditions_open:

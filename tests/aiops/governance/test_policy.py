@@ -113,6 +113,14 @@ def test_a_group_too_small_is_named_and_not_counted(make_run):
     assert "how many cannot be said yet" in found["would_decide"]
 
 
+def test_a_long_list_names_the_first_and_counts_the_rest(make_run):
+    folder = make_run()
+    gaps = pd.read_parquet(folder / "gaps.parquet")
+    many = [gaps.assign(group=f"g{i}", verdict="concern") for i in range(4)]
+    pd.concat(many).to_parquet(folder / "gaps.parquet")
+    assert item(folder, "fairness")["reason"].endswith("; and 2 more")
+
+
 def test_no_group_named_in_advance_is_undecided(make_run):
     found = item(make_run(fairness=None), "fairness")
     assert found["outcome"] == "undecided"
