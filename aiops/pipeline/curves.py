@@ -43,7 +43,7 @@ class Bins:
     high: FloatArray
 
 
-def test_rows(predictions: pd.DataFrame, target: str, evaluation: Json) -> pd.DataFrame:
+def rows_of_target(predictions: pd.DataFrame, target: str, evaluation: Json) -> pd.DataFrame:
     """Return the rows of a target that the evaluation is about."""
     rows = predictions[predictions["target"] == target]
     if "split" in rows:
@@ -55,7 +55,7 @@ def scored_cases(
     predictions: pd.DataFrame, target: str, evaluation: Json, experiment: Experiment
 ) -> Scored:
     """Return what was scored for `target`; films of one examination are combined as configured."""
-    rows = test_rows(predictions, target, evaluation)
+    rows = rows_of_target(predictions, target, evaluation)
     rows = rows[(rows["status"] == "ok") & rows["y_true"].notna() & rows["y_score"].notna()]
     kinds = set(rows["score_kind"]) if "score_kind" in rows else {"probability"}
     study = experiment.data.study

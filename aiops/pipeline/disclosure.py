@@ -14,6 +14,10 @@ BELOW = 8
 """Counts from 1 up to, not including, this one are hidden."""
 
 HIDDEN = f"hidden (<{BELOW})"
+"""What stands where a group has a small count."""
+
+WITHHELD = "hidden"
+"""What stands where a group is hidden to protect another."""
 
 Key = tuple[str, str, str]
 
@@ -86,8 +90,9 @@ def suppress(metrics: pd.DataFrame, gaps: pd.DataFrame) -> tuple[pd.DataFrame, p
     Returns
     -------
     metrics, gaps : DataFrame
-        Hidden rows have nan for their counts and figures and ``state="suppressed"``; a verdict
-        stays, in its word alone.
+        Hidden rows have nan for their counts and figures, ``state="suppressed"`` and the reason
+        ``hidden (<8)`` or, where they only protect such a group, ``hidden``. A verdict stays, in
+        its word alone.
     """
     metrics, gaps = _as_numbers(metrics), _as_numbers(gaps)
     hidden = _hidden(metrics)
@@ -96,8 +101,9 @@ def suppress(metrics: pd.DataFrame, gaps: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 @dataclass
 class _Hidden:
-    """Keys (attribute, target, group) whose figures, counts or failures are hidden."""
+    """Keys (attribute, target, group): small ones; those with figures, counts, failures hidden."""
 
+    small: set[Key] = field(default_factory=set)
     figures: set[Key] = field(default_factory=set)
     counts: set[Key] = field(default_factory=set)
     failed: set[Key] = field(default_factory=set)
@@ -121,6 +127,8 @@ def _hidden(metrics: pd.DataFrame) -> _Hidden:
             figures = hidden_groups(known, whole) if len(known) else whole
             failed = hidden_groups(by_group[["n_failed"]], whole)
             here = (str(attribute), str(target))
+            few = by_group.drop(columns="n_failed").apply(is_small).any(axis=1)
+            hidden.small |= {(*here, group) for group in by_group.index[few]}
             hidden.counts |= {(*here, group) for group in whole}
             hidden.figures |= {(*here, group) for group in figures}
             hidden.failed |= {(*here, group) for group in failed}
@@ -138,7 +146,9 @@ def _blanked(frame: pd.DataFrame, hidden: _Hidden) -> pd.DataFrame:
     frame.loc[counts, _present(frame, COUNTS)] = np.nan
     frame.loc[failed, _present(frame, ("n_failed",))] = np.nan
     frame.loc[figures, _present(frame, ("state",))] = "suppressed"
-    frame.loc[figures, _present(frame, ("reason",))] = HIDDEN
+    if "reason" in frame:
+        small = np.array([key in hidden.small for key in keys])
+        frame.loc[figures, "reason"] = np.where(small[figures], HIDDEN, WITHHELD)
     return frame
 
 

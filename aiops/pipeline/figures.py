@@ -164,13 +164,13 @@ def calibration(
         )
         top = float(min(1.0, 1.15 * max(predicted.max(), high.max())))
         axes.text(
-            0.64 * top,
-            0.6 * top,
-            "perfect",
-            rotation=45,
+            1.0,
+            1.01,
+            "on the dotted line: right",
             color=GREY,
             size=8,
-            rotation_mode="anchor",
+            ha="right",
+            transform=axes.transAxes,
         )
         axes.set_xlabel("probability the tool gave")
         axes.set_ylabel("share that was diseased")
@@ -198,7 +198,7 @@ def bland_altman(
 ) -> str:
     """Return differences against means; with `spread`, each dot stands for a group of cases."""
     with _paper(4.6, 3.2, words) as (drawing, out):
-        axes = drawing.add_axes((0.14, 0.16, 0.68, 0.78))
+        axes = drawing.add_axes((0.15, 0.16, 0.64, 0.78))
         if spread is None:
             axes.plot(mean, difference, "o", color=BLUE, markersize=3.4, alpha=0.65, mew=0)
         else:
@@ -215,8 +215,8 @@ def bland_altman(
         axes.axhline(0, color=GREY, linewidth=0.8)
         lines = (
             ("bias", agreement.bias, "-"),
-            ("95% from", agreement.low, "--"),
-            ("95% to", agreement.high, "--"),
+            ("lower", agreement.low, "--"),
+            ("upper", agreement.high, "--"),
         )
         for word, level, dash in lines:
             axes.axhline(level, color=VERMILLION, linewidth=1.2, linestyle=dash)
@@ -258,7 +258,7 @@ def learning(
                 best_step,
                 1.02,
                 f"best: step {best_step:,.0f}",
-                ha="center",
+                ha="right" if best_step > tune_steps.mean() else "left",
                 size=8,
                 transform=right.get_xaxis_transform(),
             )

@@ -87,8 +87,8 @@ def _cut(
     # Most disagreement; of equals, most structure; of an empty pair, the middle.
     place = int(np.lexsort((there, wrong))[-1]) if there.any() else volume.shape[axis] // 2
     box = _box(masks[0] | masks[1], axis)
-    # RAS+: turned so that the head is up and the front of the body is up in axial slices.
-    turned = [np.rot90(np.take(array, place, axis=axis)[box]) for array in (volume, *masks)]
+    # From RAS+ to how radiologists look: head or front up, the patient's right on the left.
+    turned = [np.take(array, place, axis=axis)[box][::-1, ::-1].T for array in (volume, *masks)]
     aspect = spacing_mm[others[1]] / spacing_mm[others[0]]
     return turned[0], [turned[1], turned[2]], float(aspect)
 

@@ -6,7 +6,7 @@ import pandas as pd
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.pipeline import pictures, wording
-from aiops.pipeline.curves import test_rows
+from aiops.pipeline.curves import rows_of_target
 from aiops.pipeline.report_blocks import (
     Block,
     Heading,
@@ -77,7 +77,8 @@ def _worst_masks(files: RunFiles, experiment: Experiment) -> list[Block]:
         blocks.append(
             Prose(
                 "Full blue line: the reference. Dashed orange line: what the tool drew. From left "
-                "to right the slices (sagittal, coronal, axial) in which they differ most.",
+                "to right the slices (sagittal, coronal, axial) in which they differ most, the "
+                "patient’s right on the left.",
                 "note",
             )
         )
@@ -127,7 +128,7 @@ def _worst_decisions(files: RunFiles, experiment: Experiment) -> list[Block]:
         return [Prose("There is no predictions table in this run.")]
     blocks: list[Block] = []
     for target in experiment.primary_targets[:3]:
-        rows = test_rows(files.predictions, target, files.evaluation)
+        rows = rows_of_target(files.predictions, target, files.evaluation)
         rows = rows[(rows["status"] == "ok") & rows["y_score"].notna()]
         ill, name = rows["y_true"] == 1, target_name(target)
         called = rows["y_pred"] if "y_pred" in rows else pd.Series(np.nan, index=rows.index)
@@ -137,7 +138,7 @@ def _worst_decisions(files: RunFiles, experiment: Experiment) -> list[Block]:
         )
         blocks += _kind(files, missed, f"{name}: diseased, with the lowest scores")
         blocks += _kind(files, alarms, f"{name}: healthy, with the highest scores")
-        failed = test_rows(files.predictions, target, files.evaluation)
+        failed = rows_of_target(files.predictions, target, files.evaluation)
         failed = failed[failed["status"] != "ok"]
         if len(failed):
             ids = ", ".join(map(str, failed["case_id"].head(20)))

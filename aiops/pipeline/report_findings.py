@@ -6,7 +6,7 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.pipeline import wording
-from aiops.pipeline.disclosure import HIDDEN
+from aiops.pipeline.disclosure import HIDDEN, WITHHELD
 from aiops.pipeline.report_blocks import Chip
 from aiops.pipeline.report_files import Json, RunFiles
 from aiops.pipeline.sentences import sentence
@@ -233,26 +233,27 @@ def _tally(rows: pd.DataFrame) -> str:
 
 
 def _names(rows: list[Json], several: bool) -> str:
-    words = [_name(row, several) for row in rows[:NAMED]]
+    # A reason that several groups share is told once.
+    by_reason: dict[str, list[str]] = {}
+    for row in rows[:NAMED]:
+        name = f"“{readable(row['group'])}”"
+        if several:
+            name += f" in {target_name(row['target'])}"
+        by_reason.setdefault(_aside(row), []).append(name)
+    words = [listed(names) + (f" ({aside})" if aside else "") for aside, names in by_reason.items()]
     if len(rows) > NAMED:
-        words = [_name(row, several) for row in rows[: NAMED - 1]]
-        words.append(f"{len(rows) - NAMED + 1} more, all in the section on groups")
-    return listed(words)
+        words.append(f"{len(rows) - NAMED} more, all in the section on groups")
+    return "; ".join(words)
 
 
-def _name(row: Json, several: bool) -> str:
-    name = f"“{readable(row['group'])}”"
-    if several:
-        name += f" in {target_name(row['target'])}"
+def _aside(row: Json) -> str:
+    if row["verdict"] != INSUFFICIENT:
+        return ""
     needed, there = row.get("n_needed"), row.get("n_patients")
     reason = wording.text_of(row.get("reason"))
-    if row["verdict"] != INSUFFICIENT:
-        return name
     if is_number(needed) and is_number(there):
-        return f"{name} ({count(there)} patients; about {_about(needed)} needed)"
-    if reason == HIDDEN:
-        return f"{name} (too few to show)"
-    return f"{name} ({reason})" if reason else name
+        return f"{count(there)} patients; about {_about(needed)} needed"
+    return {HIDDEN: "too few to show", WITHHELD: "figures hidden"}.get(reason, reason)
 
 
 def _about(number: float) -> str:

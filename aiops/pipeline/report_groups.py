@@ -6,7 +6,7 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.pipeline import figures, wording
-from aiops.pipeline.disclosure import HIDDEN
+from aiops.pipeline.disclosure import HIDDEN, WITHHELD
 from aiops.pipeline.report_blocks import (
     Block,
     Cell,
@@ -22,10 +22,23 @@ from aiops.pipeline.report_blocks import (
 from aiops.pipeline.report_files import Json, RunFiles
 from aiops.pipeline.report_findings import FEW, attribute_sentence, family, table_rows
 from aiops.pipeline.report_verdict import verdict_chip
-from aiops.pipeline.wording import count, gap_figure, gap_interval, gloss, readable, target_name
+from aiops.pipeline.wording import (
+    count,
+    gap_figure,
+    gap_interval,
+    gloss,
+    hidden_as,
+    readable,
+    target_name,
+)
 
 SHORT = {"insufficient evidence": "insufficient"}
 """Verdicts as they are put in a narrow column."""
+
+HOW_HIDDEN = (
+    "“Hidden (<8)” stands for a group with 1 to 7 patients, cases, positives or negatives; "
+    "“hidden” for a count that would let one compute such a number, and for 1 to 7 failures."
+)
 
 SPECIAL = ("not recorded", "conflicting", "mixed")
 """Groups of cases whose attribute is not one plain value; they stand last."""
@@ -51,6 +64,8 @@ def who(files: RunFiles, experiment: Experiment) -> Section:
         blocks.append(_who_table(groups, attribute, headline, everyone))
     if balance := _balance(files):
         blocks.append(balance)
+    if files.is_shareable:
+        blocks.append(Prose(HOW_HIDDEN, "note"))
     blocks.append(
         Prose(
             "“Not recorded” holds patients without the entry, “conflicting” those whose entries "
@@ -111,16 +126,16 @@ def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int)
     columns += ["Failed"] if has_failures else []
     body = []
     for row in table_rows(ordered(rows)):
-        state, n_patients = str(row["state"]), row["n_patients"]
+        instead, n_patients = hidden_as(row), row["n_patients"]
         share = n_patients / everyone if everyone and math.isfinite(n_patients) else math.nan
         cells: list[Cell] = [
             readable(row["group"]),
-            count(n_patients, state),
+            count(n_patients, instead),
             wording.DASH if math.isnan(share) else wording.percent(share),
-            count(row["n_cases"], state),
+            count(row["n_cases"], instead),
         ]
-        cells += [count(row["n_positive"], state)] if has_positives else []
-        cells += [_failed(row["n_failed"])] if has_failures else []
+        cells += [count(row["n_positive"], instead)] if has_positives else []
+        cells += [count(row["n_failed"], WITHHELD)] if has_failures else []
         body.append(tuple(cells))
     return Table(
         caption=f"Test set by {readable(attribute)}",
@@ -128,10 +143,6 @@ def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int)
         rows=tuple(body),
         numbers=numbers(1, len(columns) - 1),
     )
-
-
-def _failed(number: float) -> str:
-    return count(number, "suppressed") if math.isnan(number) else count(number)
 
 
 def _balance(files: RunFiles) -> Details | None:
@@ -250,13 +261,12 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
     body = []
     for row in table_rows(rows):
         value = dict(values.loc[row["group"]]) if row["group"] in values.index else {}
-        state = str(value.get("state") or "")
-        hidden = state == "suppressed"
-        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], state)]
-        cells += [count(row["n_positive"], state)] if has_positives else []
+        instead = hidden_as(value)
+        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], instead)]
+        cells += [count(row["n_positive"], instead)] if has_positives else []
         cells += [
             wording.with_interval(value, metric) if value else wording.DASH,
-            HIDDEN if hidden else _gap_cell(row, metric),
+            instead if instead != wording.DASH else _gap_cell(row, metric),
             verdict_chip(row["verdict"]),
             gap_figure(row["chance_gap"], metric).lstrip("+"),
             gap_figure(row["minimum_detectable"], metric).lstrip("+"),
@@ -283,10 +293,11 @@ def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: 
     margin = experiment.fairness.margin if experiment.fairness else None
     drawn = []
     for row in table_rows(rows):
-        people = count(row["n_patients"], "suppressed" if row["reason"] == HIDDEN else "")
+        is_hidden = row["reason"] in (HIDDEN, WITHHELD)
+        people = count(row["n_patients"], WITHHELD if is_hidden else wording.DASH)
         shown = gap_figure(row["value"], metric)
         if shown == wording.DASH:
-            shown = "hidden" if row["reason"] == HIDDEN else "not estimable"
+            shown = WITHHELD if is_hidden else "not estimable"
         drawn.append(
             figures.ForestRow(
                 f"{_short(readable(row['group']))} ({people})",
@@ -329,7 +340,7 @@ def _figures_table(files: RunFiles, experiment: Experiment, attribute: str, targ
     body = []
     for group in order:
         first = next(r for (g, _), r in by_key.items() if g == group)
-        cells = [readable(group), count(first["n_patients"], str(first["state"]))]
+        cells = [readable(group), count(first["n_patients"], hidden_as(first))]
         cells += [
             wording.with_interval(by_key[group, m], m) if (group, m) in by_key else wording.DASH
             for m in metrics

@@ -96,12 +96,12 @@ def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:
             gloss(metric).label + _where(row),
             wording.figure(row["value"], metric),
             wording.interval(row["low"], row["high"], metric),
-            count(row["n_patients"], state),
-            count(row["n_cases"], state),
+            count(row["n_patients"]),
+            count(row["n_cases"]),
         ]
-        cells += [count(row["n_positive"], state)] if has_positives else []
+        cells += [count(row["n_positive"])] if has_positives else []
         cells += [
-            count(row["n_failed"], state),
+            count(row["n_failed"]),
             STATES.get(state, Chip(state)),
             sentence(row, unit=unit),
         ]
@@ -116,7 +116,8 @@ def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:
 
 def _where(row: Json) -> str:
     params = wording.text_of(row.get("params"))
-    return f" ({params})" if params and params not in ("{}", "null") else ""
+    told = params.replace("tolerance_mm=", "tolerance in mm: ")
+    return f" ({told})" if told and told not in ("{}", "null") else ""
 
 
 def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment) -> Table:

@@ -156,7 +156,6 @@ def gate(files: RunFiles, experiment: Experiment) -> Section:
                 caption="Gate items",
                 columns=("Question", "Answer", "Found", "Asked for", "Reason"),
                 rows=tuple(rows),
-                numbers=frozenset({2, 3}),
             ),
         ),
     )
@@ -288,8 +287,8 @@ def _training_facts(files: RunFiles, experiment: Experiment) -> list[tuple[Cell,
         ("Loss", recipe.get("loss")),
         ("Seed of training", train.seed if train else None),
         ("Seed of the split", experiment.split.seed),
-        ("Budget", f"{train.budget_minutes:g} minutes" if train else None),
-        ("Time taken", f"{seconds / 60:.1f} minutes" if seconds else None),
+        ("Budget", f"{train.budget_minutes:g} min" if train else None),
+        ("Time taken", f"{seconds / 60:.1f} min" if seconds else None),
         ("Best step", ", ".join(best)),
         ("Models", f"{len(members)}, one per fold" if len(members) > 1 else None),
     ]
@@ -378,7 +377,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if is_number(value):
-        return wording.significant(value)
+        return f"{value:.4g}".replace("-", "−")
     if isinstance(value, list | tuple):
         return " × ".join(_plain(item) for item in value)
     return str(value)

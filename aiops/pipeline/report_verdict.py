@@ -103,8 +103,8 @@ def verdict_chip(word: str) -> Chip:
 
     Examples
     --------
-    >>> verdict_chip("concern")
-    Chip(word='concern', tone='bad')
+    >>> verdict_chip("concern").tone
+    'bad'
     """
     return Chip(str(word), TONES.get(str(word), "quiet"))
 

@@ -123,20 +123,20 @@ def _brier(row: Row, unit: str) -> str:
 
 
 def _slope(row: Row, unit: str) -> str:
-    return _against(row, 1.0, "too extreme", "too timid", "as spread out as they should be")
+    return _against(row, 1.0, "too extreme", "too timid", "too extreme or too timid")
 
 
 def _intercept(row: Row, unit: str) -> str:
-    return _against(row, 0.0, "too high overall", "too low overall", "right on average")
+    return _against(row, 0.0, "too high overall", "too low overall", "off on average")
 
 
-def _against(row: Row, ideal: float, below: str, above: str, equal: str) -> str:
+def _against(row: Row, ideal: float, below: str, above: str, neither: str) -> str:
     low, high = row.get("low"), row.get("high")
     if is_number(high) and float(high) < ideal:
         return f"The probabilities are {below}."
     if is_number(low) and float(low) > ideal:
         return f"The probabilities are {above}."
-    return f"The probabilities may be {equal}: no sign of the contrary."
+    return f"There is no sign that the probabilities are {neither}."
 
 
 def _dice(row: Row, unit: str) -> str:

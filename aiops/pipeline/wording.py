@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeGuard
 
-from aiops.pipeline.disclosure import HIDDEN
-
 Row = Mapping[str, Any]
 
 DASH = "–"
@@ -61,6 +59,17 @@ def gloss(metric: str) -> Gloss:
     return GLOSSES.get(metric, Gloss(metric.replace("_", " "), ""))
 
 
+def hidden_as(row: Row) -> str:
+    """Return what stands for the counts of a row that are not there.
+
+    Examples
+    --------
+    >>> hidden_as({"state": "suppressed", "reason": "hidden (<8)"}), hidden_as({"state": "ok"})
+    ('hidden (<8)', '–')
+    """
+    return text_of(row.get("reason")) if row.get("state") == "suppressed" else DASH
+
+
 def is_number(value: Any) -> TypeGuard[float]:
     """Return whether `value` is a number one can print."""
     return isinstance(value, Real) and math.isfinite(value)
@@ -88,16 +97,16 @@ def target_name(name: str) -> str:
     return "the mean of the structures" if name == "mean" else readable(name)
 
 
-def count(value: Any, state: str = "") -> str:
-    """Return a count with thousands set apart; hidden and missing ones say so.
+def count(value: Any, instead: str = DASH) -> str:
+    """Return a count with thousands set apart; one that is missing or hidden, as `instead`.
 
     Examples
     --------
-    >>> count(15621), count(None), count(float("nan"), "suppressed")
-    ('15,621', '–', 'hidden (<8)')
+    >>> count(15621), count(None), count(float("nan"), "hidden")
+    ('15,621', '–', 'hidden')
     """
     if not is_number(value):
-        return HIDDEN if state == "suppressed" else DASH
+        return instead
     return f"{int(value):,}"
 
 
@@ -173,7 +182,7 @@ def with_interval(row: Row, metric: str) -> str:
     """
     state = row.get("state") or ""
     if state == "suppressed":
-        return HIDDEN
+        return text_of(row.get("reason"))
     if not is_number(row.get("value")):
         reason = text_of(row.get("reason"))
         return "not estimable" + (f": {reason}" if reason else "")
