@@ -53,7 +53,7 @@ def group_labels(
     who = pd.Series(np.asarray(patient_id), index=given.index)
     one = recorded[known].groupby(who[known], sort=False)
     label = one.first().where(one.nunique() == 1, CONFLICTING)
-    return np.asarray(who.map(label).fillna(NOT_RECORDED), dtype=object)
+    return np.asarray(who.map(label).astype(object).fillna(NOT_RECORDED), dtype=object)
 
 
 def group_order(names: Iterable[str]) -> list[str]:

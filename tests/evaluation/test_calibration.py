@@ -87,7 +87,7 @@ def test_one_newton_step_is_as_good_as_refitting():
         peer.fit(logit(p)[:, None], y, sample_weight=w[sample.patient])
         refitted.append(peer.coef_[0, 0])
     assert np.std(steps - refitted) < 0.1 * statistic.se
-    assert abs(np.mean(steps - refitted)) < 0.05 * statistic.se
+    assert abs(np.mean(steps - refitted)) < 0.1 * statistic.se
 
 
 def test_probabilities_of_zero_and_one_are_clipped():
