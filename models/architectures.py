@@ -211,14 +211,27 @@ def build(recipe: Recipe) -> nn.Module:
     if (name in SEGMENTATION) != (recipe.task == "segmentation"):
         raise ValueError(f"architecture {name!r} does not fit task {recipe.task!r}")
     options: dict[str, Any] = recipe.options
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # MONAI's import and builders warn about parts that are not used here.
         warnings.simplefilter("ignore")
-        torch.manual_seed(recipe.seed)
+        torch.default_generator.manual_seed(recipe.seed)
         try:
             return ARCHITECTURES[name](recipe, **options)
         except TypeError as error:
             raise ValueError(f"options {options} do not fit architecture {name!r}") from error
+
+
+def memory_format(recipe: Recipe) -> torch.memory_format:
+    """Return the layout in which the recipe's images and weights lie in memory."""
+    if not recipe.channels_last:
+        return torch.contiguous_format
+    return torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
+
+
+def build_on(recipe: Recipe, device: torch.device | str) -> nn.Module:
+    """Return the network of a recipe on a device, laid out as the recipe says."""
+    network = build(recipe).to(device)
+    return network.to(memory_format=memory_format(recipe))  # type: ignore[call-overload,no-any-return]
 
 
 def count_parameters(network: nn.Module) -> int:

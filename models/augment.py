@@ -56,15 +56,16 @@ class Augment:
 AUGMENTS: dict[str, Augment] = {
     "none": Augment(),
     "mri": Augment(
-        rotate_deg=20,
-        scale=0.2,
-        shift=0.05,
-        noise=0.15,
-        blur_vox=0.8,
-        brightness=0.3,
-        contrast=0.3,
-        gamma=0.4,
-        bias_field=0.3,
+        rotate_deg=15,
+        scale=0.15,
+        shift=0.04,
+        share=0.25,
+        noise=0.1,
+        blur_vox=0.6,
+        brightness=0.2,
+        contrast=0.25,
+        gamma=0.3,
+        bias_field=0.25,
     ),
     # Hounsfield units mean something: little change of brightness, no gamma.
     "ct": Augment(

@@ -207,6 +207,7 @@ def optimiser_tensors(optimiser: Optimizer, network: nn.Module) -> dict[str, Ten
     }
 
 
+@torch.no_grad()
 def restore_optimiser(
     optimiser: Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]
 ) -> None:
@@ -219,5 +220,5 @@ def restore_optimiser(
         name, _, entry = rest.rpartition("/")
         weight = weights[name]
         # Fused kernels walk raw memory: a state laid out otherwise than its weight is scrambled.
-        like = torch.zeros_like(weight) if value.shape == weight.shape else value.clone()
-        optimiser.state[weight][entry] = like.copy_(value).detach()
+        like = weight if value.shape == weight.shape else value.to(weight.device)
+        optimiser.state[weight][entry] = torch.zeros_like(like).copy_(value)

@@ -110,13 +110,6 @@ def sliding_window(
     return (total / weights)[(slice(None), *inner)]
 
 
-def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
-    if not recipe.channels_last:
-        return images
-    layout = torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
-    return images.contiguous(memory_format=layout)
-
-
 def predictor(
     network: nn.Module, recipe: Recipe, device: torch.device | str = "cpu", *, overlap: float = 0.5
 ) -> Callable[[Tensor], Tensor]:
@@ -125,12 +118,12 @@ def predictor(
     Segmentation takes one image (C, X, Y[, Z]) to (K, X, Y[, Z]); classification takes images
     (N, C, X, Y[, Z]) to (N, K). What comes back lies on the CPU.
     """
-    place = torch.device(device)
+    place, layout = torch.device(device), architectures.memory_format(recipe)
     network.eval()
 
     def predict_map(image: Tensor) -> Tensor:
         return sliding_window(
-            lambda windows: network(_laid_out(windows, recipe)),
+            lambda windows: network(windows.contiguous(memory_format=layout)),
             image.to(place),
             patch_vox=recipe.patch_vox,
             overlap=overlap,
@@ -144,7 +137,7 @@ def predictor(
         for first in range(0, len(images), IMAGES_AT_ONCE):
             some = images[first : first + IMAGES_AT_ONCE]
             with _context(place, recipe.precision):
-                logits = network(_laid_out(some.float().to(place), recipe))
+                logits = network(some.float().to(place).contiguous(memory_format=layout))
             scores.append(probabilities_of(logits, recipe.task).cpu())
         return torch.cat(scores)
 
@@ -241,12 +234,8 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     if (digest := _digest(folder, parts)) != card["digest"]:
         raise ValueError(f"model in {folder.name!r} has digest {digest}, not {card['digest']}")
     recipe = Recipe.from_json(card["recipe"])
-    network = architectures.build(recipe)
+    network = architectures.build_on(recipe, device).eval()
     checkpoint.restore_network(network, checkpoint.read_tensors(folder / WEIGHTS))
-    network = network.to(device).eval()
-    if recipe.channels_last:
-        layout = torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
-        network = network.to(memory_format=layout)  # type: ignore[call-overload]
     preprocessing = Preprocessing.from_json(card["preprocessing"])
     return Model(network, recipe, preprocessing, card["targets"], digest, device)
 
@@ -261,11 +250,7 @@ def time_prediction(
     recipe: Recipe, images: Sequence[Tensor] | Tensor, *, device: str = "cpu", n_cases: int = 4
 ) -> float:
     """Return the seconds that one preprocessed case takes to predict here."""
-    network = architectures.build(recipe).to(device)
-    if recipe.channels_last:
-        layout = torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
-        network = network.to(memory_format=layout)  # type: ignore[call-overload]
-    predict = predictor(network, recipe, device)
+    predict = predictor(architectures.build_on(recipe, device), recipe, device)
     if recipe.task == "classification":
         some = torch.stack([images[i % len(images)] for i in range(IMAGES_AT_ONCE)])
         predict(some[:2])

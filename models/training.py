@@ -9,8 +9,8 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -127,14 +127,10 @@ class _Run:
     def __init__(self, recipe: Recipe, source: PatchSource | ImageSource, device: torch.device):
         self.recipe, self.source, self.device = recipe, source, device
         self.n_cases = len(source.targets)
-        network = architectures.build(recipe).to(device)
-        if recipe.channels_last:
-            layout = torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
-            network = network.to(memory_format=layout)  # type: ignore[call-overload]
-        self.network = network
-        self.mean = copy.deepcopy(network).eval()
-        decayed = [p for p in network.parameters() if p.ndim > 1]
-        others = [p for p in network.parameters() if p.ndim <= 1]
+        self.network = architectures.build_on(recipe, device)
+        self.mean = copy.deepcopy(self.network).eval()
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [
             {"params": decayed, "weight_decay": recipe.weight_decay},
             {"params": others, "weight_decay": 0.0},
@@ -154,9 +150,7 @@ class _Run:
         cases = order_of(self.n_cases, recipe.batch, step, recipe.seed)
         images, targets = self.source.batch(cases, draws)
         images = augment.intensity(images, self.source.augment, noise)
-        if recipe.channels_last:
-            layout = torch.channels_last_3d if recipe.n_dims == 3 else torch.channels_last
-            images = images.contiguous(memory_format=layout)
+        images = images.contiguous(memory_format=architectures.memory_format(recipe))
         rate = learning_rate_at(step, recipe)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -234,6 +228,15 @@ class _Run:
             self.best_step, self.best_score = saved.facts["best_step"], saved.facts["best_score"]
 
 
+@contextmanager
+def _sandbox(device: torch.device) -> Iterator[None]:
+    """Seed what a run needs without a trace in the caller's generators, and repeatably on a GPU."""
+    gpus = [device] if device.type == "cuda" else []
+    repeatable = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    with torch.random.fork_rng(gpus), repeatable:
+        yield
+
+
 def _same_run(folder: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
     """Refuse to go on with another recipe or other data."""
     then, now = saved["recipe"], facts["recipe"]
@@ -297,11 +300,7 @@ def train(
     if fresh:
         checkpoint.clear(folder)
     facts = {"recipe": recipe.to_json(), "data": _data_digest(images, targets)}
-    gpus = [place] if place.type == "cuda" else []
-    with (
-        torch.random.fork_rng(gpus),
-        torch.backends.cudnn.flags(benchmark=False, deterministic=True),
-    ):
+    with _sandbox(place):
         run = _Run(recipe, make_source(recipe, images, targets, place), place)
         saved = checkpoint.read_checkpoint(folder)
         if saved is not None:
@@ -364,15 +363,14 @@ def time_steps(
     targets: Images,
     *,
     device: str | torch.device = "cpu",
-    n_steps: int = 5,
+    n_steps: int = 7,
 ) -> float:
     """Return the seconds a step takes here: the median of a few, after two to warm up.
 
     The plan calls it once and freezes ``steps``: a schedule by the clock cannot be repeated.
     """
     place = torch.device(device)
-    gpus = [place] if place.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
+    with _sandbox(place):
         run = _Run(recipe, make_source(recipe, images, targets, place), place)
         taken = []
         for i in range(2 + n_steps):
