@@ -186,10 +186,14 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
 
 def load_model(model_uri: str) -> Any:
     """Return a model that a run logged (``models:/m-…``) as an MLflow pyfunc, ready to predict."""
-    with _store():
+    with _store() as client:
         import mlflow
 
-        folder = mlflow.artifacts.download_artifacts(model_uri, tracking_uri=tracking_uri())
+        # By its address in the store: MLflow would look `models:/…` up in a registry of its own.
+        model = client.get_logged_model(model_uri.removeprefix("models:/"))
+        folder = mlflow.artifacts.download_artifacts(
+            model.artifact_location, tracking_uri=tracking_uri()
+        )
         return mlflow.pyfunc.load_model(folder)
 
 
@@ -225,7 +229,7 @@ def _store() -> Iterator["MlflowClient"]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_TRUNCATE_LONG_VALUES": "false",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "GIT_PYTHON_REFRESH": "quiet",

@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 import warnings
 from datetime import date, timedelta
@@ -21,21 +22,22 @@ LATER = date.today() + timedelta(days=100)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> str:
-    """One empty store for the whole module: making its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+def empty_store(tmp_path_factory) -> Path:
+    """An empty store to copy: making its tables takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIOPS_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.check_connection()
+    return folder / "mlflow.db"
 
 
 @pytest.fixture
-def client(store, home, monkeypatch):
-    """The store, seen through MLflow's own client; its tables are emptied of experiments."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+def client(empty_store, home):
+    """A new store in AIOPS_HOME, seen through MLflow's own client."""
+    home.mkdir()
+    shutil.copy(empty_store, home / "mlflow.db")
     with tracking._store() as opened:
-        for experiment in opened.search_experiments():
-            if experiment.experiment_id != "0":
-                name = f"old/{experiment.experiment_id}"
-                opened.rename_experiment(experiment.experiment_id, name)
-                opened.delete_experiment(experiment.experiment_id)
         yield opened
 
 
@@ -340,7 +342,7 @@ def test_the_ui_is_bound_to_this_machine(home):
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def test_a_trained_network_is_served_from_file_and_from_array(client, make_run, tmp_path):
+def test_a_trained_network_is_served_from_file_and_from_array(client, make_run, tmp_path, capfd):
     torch = pytest.importorskip("torch")
     from PIL import Image
 
@@ -356,7 +358,9 @@ def test_a_trained_network_is_served_from_file_and_from_array(client, make_run, 
     weights = architectures.build(recipe).state_dict()
     digest = save_model(folder / "model" / "model", weights, recipe, preprocessing, ["effusion"])
     write_json(folder / "training.json", {"members": {"model": {"digest": digest}}})
+    capfd.readouterr()
     run_id = log(folder)
+    assert capfd.readouterr() == ("", "")
     uri = client.get_run(run_id).data.tags["aiops.model_uri"]
     assert log(folder) == run_id
     assert client.get_run(run_id).data.tags["aiops.model_uri"] == uri
