@@ -103,7 +103,8 @@ def _break_down(
     kept: dict[str, tuple[IntArray, Weights]] = {}
     for case in targets:
         labels = case.groups[attribute]
-        names = group_order(pd.unique(labels))
+        # All cases are a row of the table even where there is none.
+        names = [ALL] if attribute == ALL else group_order(pd.unique(labels))
         cells: dict[frozenset[str], Cell] = {}
         for chosen in _sets(names):
             inside = np.isin(labels, list(chosen))

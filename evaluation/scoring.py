@@ -194,12 +194,8 @@ def _structure_cases(
         blocked["volume_error_ml"] = "volumes of several structures have no mean"
     for name in (n for n in names if n not in wide):
         blocked.setdefault(name, "not among the case metrics")
-    if (
-        structure in plan.targets
-        and structure not in plan.tolerance_mm
-        and "nsd" in wide
-        and (wide["nsd"].isna().all())
-    ):
+    untold = set(plan.targets if structure == MEAN else (structure,)) - set(plan.tolerance_mm)
+    if untold and "nsd" in wide and wide["nsd"].isna().all():
         blocked["nsd"] = "no tolerance_mm was given"
     values = {n: wide[n].to_numpy(dtype=float) for n in names if n in wide}
     values |= {

@@ -1,0 +1,319 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation import EvaluationPlan, case_rows, evaluate_classification, evaluate_segmentation
+from evaluation.fairness import GAP_COLUMNS
+from evaluation.plan import METRIC_COLUMNS
+
+
+def cohort(n=600, seed=0, harm=0.0):
+    rng = np.random.default_rng(seed)
+    patients = rng.integers(0, n // 2, n)
+    sex = np.where(np.arange(n // 2) % 3 == 0, "F", "M")[patients]
+    y = rng.random(n) < 0.4
+    signal = np.where((sex == "F") & (rng.random(n) < harm), 0.0, 1.8)
+    score = 1 / (1 + np.exp(-(rng.normal(size=n) + signal * (y - 0.5))))
+    return pd.DataFrame(
+        {
+            "case_id": [f"c{i:04}" for i in range(n)],
+            "study_id": [f"s{i // 2:04}" for i in range(n)],
+            "patient_id": [f"p{p:04}" for p in patients],
+            "split": "test",
+            "fold": 0,
+            "target": "effusion",
+            "y_true": y.astype(float),
+            "y_score": score,
+            "score_kind": "probability",
+            "y_pred": np.nan,
+            "status": "ok",
+            "sex": sex,
+            "view": np.where(rng.random(n) < 0.5, "AP", "PA"),
+        }
+    )
+
+
+PLAN = EvaluationPlan(
+    "classification", ("effusion",), ("effusion",), "roc_auc", ("sex", "view"),
+    prespecified=("sex",), per_case=("view",), margin=0.05, operating_points={"effusion": 0.5},
+    n_boot=200,
+)  # fmt: skip
+
+
+def overall(found, metric, **where):
+    rows = found.metrics[found.metrics["metric"] == metric]
+    for key, value in ({"attribute": "all"} | where).items():
+        rows = rows[rows[key] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_tables_have_their_columns():
+    found = evaluate_classification(cohort(), PLAN)
+    assert found.metrics.columns.tolist() == METRIC_COLUMNS
+    assert found.gaps.columns.tolist() == GAP_COLUMNS
+    assert len(found.metrics) == 9 * 5
+    assert len(found.gaps) == 9 * 4
+    assert set(found.metrics["state"]) == {"ok"}
+    assert found.notes == ()
+    ok = found.metrics
+    assert (ok["low"] < ok["value"]).all()
+    assert (ok["value"] < ok["high"]).all()
+    assert ok["definition"].ne("").all()
+    assert ok["method"].ne("").all()
+
+
+def test_groups_add_up():
+    metrics = evaluate_classification(cohort(), PLAN).metrics
+    auc = metrics[metrics["metric"] == "roc_auc"]
+    sizes = auc.groupby("attribute")[["n_cases", "n_positive"]].sum()
+    assert sizes["n_cases"].tolist() == [600] * 3
+    assert sizes["n_positive"].nunique() == 1
+
+
+def test_verdicts_stand_in_the_family_alone():
+    gaps = evaluate_classification(cohort(), PLAN).gaps
+    family = gaps[gaps["verdict"] != ""]
+    assert set(family["metric"]) == {"roc_auc"}
+    assert set(family["attribute"]) == {"sex"}
+    assert gaps.groupby("attribute")["prespecified"].agg(["min", "max"]).to_dict("index") == {
+        "sex": {"min": True, "max": True},
+        "view": {"min": False, "max": False},
+    }
+    pairs = family.set_index("group")["value"]
+    assert pairs["F"] == pytest.approx(-pairs["M"])
+
+
+def test_a_planted_harm_is_a_concern():
+    gaps = evaluate_classification(cohort(4000, harm=0.8), PLAN).gaps
+    assert gaps[gaps["verdict"] != ""].set_index("group")["verdict"]["F"] == "concern"
+
+
+def test_the_order_of_rows_is_nothing():
+    table = cohort()
+    one = evaluate_classification(table, PLAN)
+    other = evaluate_classification(table.sample(frac=1, random_state=3), PLAN)
+    pd.testing.assert_frame_equal(one.metrics, other.metrics)
+    pd.testing.assert_frame_equal(one.gaps, other.gaps)
+    pd.testing.assert_frame_equal(one.case_metrics, other.case_metrics)
+
+
+def test_the_seed_is_all_there_is_of_chance():
+    one, other = (evaluate_classification(cohort(), replace(PLAN, seed=s)) for s in (0, 1))
+    assert not one.metrics["low"].equals(other.metrics["low"])
+    assert one.metrics["value"].equals(other.metrics["value"])
+
+
+def test_failed_cases_stay_and_cost():
+    table = cohort()
+    broken = table.assign(status=np.where(np.arange(600) % 10 == 0, "refused", "ok"))
+    good, bad = (evaluate_classification(t, PLAN) for t in (table, broken))
+    for name in ("roc_auc", "average_precision", "sensitivity", "specificity", "ppv", "npv"):
+        row = overall(bad, name)
+        assert row["value"] < overall(good, name)["value"]
+        assert (row["n_cases"], row["n_failed"]) == (600, 60)
+    assert overall(bad, "brier")["value"] > overall(good, "brier")["value"]
+    assert bad.notes == ("effusion: 60 of 600 cases failed or were refused; they count as wrong.",)
+    assert (bad.case_metrics["outcome"] == "failed").sum() == 60
+
+
+def test_what_is_not_defined_has_a_reason():
+    table = cohort().assign(y_true=0.0)
+    found = evaluate_classification(table, PLAN)
+    row = overall(found, "roc_auc")
+    assert np.isnan([row["value"], row["low"], row["high"]]).all()
+    assert (row["state"], row["reason"]) == ("not_estimable", "0 positives")
+    family = found.gaps[found.gaps["verdict"] != ""]
+    assert set(family["verdict"]) == {"insufficient evidence"}
+    without = evaluate_classification(cohort(), replace(PLAN, operating_points={}))
+    assert overall(without, "ppv")["reason"] == "no operating point"
+
+
+def test_nothing_to_evaluate_is_not_a_crash():
+    found = evaluate_classification(cohort().assign(split="train"), PLAN)
+    assert set(found.metrics["state"]) == {"not_estimable"}
+    assert found.gaps.empty
+    assert "No row of split 'test'" in found.notes[0]
+
+
+def test_case_27_missing_attributes_are_a_group():
+    table = cohort()
+    lost = table["patient_id"] < "p0040"
+    found = evaluate_classification(table.assign(sex=table["sex"].where(~lost)), PLAN)
+    row = overall(found, "roc_auc", attribute="sex", group="not recorded")
+    assert row["n_cases"] == lost.sum()
+    gaps = found.gaps.query("attribute == 'sex' and metric == 'roc_auc'").set_index("group")
+    # Who is not recorded is compared with all who are, and is nobody's rest.
+    assert gaps.loc["F", "value"] == pytest.approx(-gaps.loc["M", "value"])
+
+
+def test_one_group_only():
+    gaps = evaluate_classification(cohort().assign(sex="F"), PLAN).gaps
+    row = gaps[gaps["verdict"] != ""].iloc[0]
+    assert row["reason"] == "not estimable: one group only"
+    assert row["verdict"] == "insufficient evidence"
+
+
+def test_unknown_patients_are_said_in_every_method():
+    plan = replace(PLAN, patients_known=False)
+    table = cohort().assign(patient_id=cohort()["case_id"])
+    methods = evaluate_classification(table, plan).metrics["method"]
+    assert methods.str.contains("patients unknown").all()
+    assert not methods.str.contains("by patient").any()
+
+
+def test_several_targets_may_have_several_cases():
+    two = pd.concat([cohort(), cohort(400, seed=2).assign(target="mass")])
+    plan = replace(PLAN, targets=("effusion", "mass"), primary_targets=("mass",))
+    found = evaluate_classification(two, plan)
+    assert overall(found, "roc_auc", target="mass")["n_cases"] == 400
+    assert set(found.gaps[found.gaps["verdict"] != ""]["target"]) == {"mass"}
+
+
+def test_the_worst_cases_are_ranked_on_the_wrong_side():
+    found = evaluate_classification(cohort(), PLAN)
+    cases = found.case_metrics
+    assert len(cases) == 600
+    by_kind = cases.groupby("y_true")["value"].mean()
+    auc = overall(found, "roc_auc")["value"]
+    assert by_kind.tolist() == pytest.approx([1 - auc, 1 - auc])
+    assert set(cases["outcome"]) == {
+        "true_positive", "false_positive", "true_negative", "false_negative",
+    }  # fmt: skip
+
+
+def test_no_table_is_changed():
+    table = cohort()
+    before = table.copy()
+    evaluate_classification(table, PLAN)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def masks(n=60, seed=0, harm=0.0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        group = "old" if i % 3 == 0 else "new"
+        who = {
+            "case_id": f"c{i:03}", "study_id": f"c{i:03}", "patient_id": f"p{i // 2:03}",
+            "split": "test", "scanner": group,
+        }  # fmt: skip
+        for structure in ("left", "right"):
+            dice = float(np.clip(0.9 - harm * (group == "old") + 0.03 * rng.normal(), 0, 1))
+            figures = {
+                "dice": dice, "nsd": dice, "hd95_mm": 5 - 4 * dice, "assd_mm": 2 - dice,
+                "volume_reference_ml": 30.0, "volume_predicted_ml": 29.0, "volume_error_ml": -1.0,
+                "outcome": "found",
+            }  # fmt: skip
+            rows += case_rows(who, structure, figures)
+    return pd.DataFrame(rows)
+
+
+SEG = EvaluationPlan(
+    "segmentation", ("left", "right"), ("mean",), "dice", ("scanner",), ("scanner",),
+    per_case=("scanner",), margin=0.05, tolerance_mm={"left": 2.0, "right": 2.0}, n_boot=200,
+)  # fmt: skip
+
+
+def test_segmentation_tables():
+    found = evaluate_segmentation(masks(), SEG)
+    assert found.metrics.columns.tolist() == METRIC_COLUMNS
+    assert set(found.metrics["target"]) == {"left", "right", "mean"}
+    row = overall(found, "dice", target="mean")
+    assert row["value"] == pytest.approx(0.9, abs=0.01)
+    assert (row["n_cases"], row["n_patients"], row["state"]) == (60, 30, "ok")
+    assert row["n_positive"] is pd.NA
+    assert overall(found, "nsd", target="left")["params"] == "tolerance_mm=2"
+    assert overall(found, "volume_error_ml", target="mean")["state"] == "not_estimable"
+    family = found.gaps[found.gaps["verdict"] != ""]
+    assert set(family["target"]) == {"mean"}
+    assert set(family["verdict"]) == {"adequate"}
+
+
+def test_segmentation_harm_is_a_concern():
+    found = evaluate_segmentation(masks(harm=0.2), SEG)
+    family = found.gaps[found.gaps["verdict"] != ""].set_index("group")
+    assert family["verdict"].to_dict() == {"old": "concern", "new": "adequate"}
+
+
+def lost(table, case, outcome, distance):
+    part = (table["case_id"] == case) & (table["structure"] == "left")
+    value = {"dice": 0.0, "nsd": 0.0, "hd95_mm": distance, "assd_mm": distance}
+    change = part & table["metric"].isin(list(value))
+    table.loc[change, "value"] = table.loc[change, "metric"].map(value)
+    table.loc[part, "outcome"] = outcome
+    return table
+
+
+def test_case_12_a_miss_stays_in_the_mean():
+    table = masks(2)
+    table = table[table["structure"] == "left"].assign(
+        patient_id=table["case_id"],
+        value=table["value"].where(table["metric"] != "hd95_mm", 2.0),
+    )
+    plan = replace(SEG, targets=("left",), primary_targets=("left",))
+    found = evaluate_segmentation(lost(table, "c000", "missed", 110.851), plan)
+    assert overall(found, "hd95_mm")["value"] == pytest.approx(56.426, abs=1e-3)
+    assert overall(found, "missed")["value"] == 0.5
+    assert found.notes == ("left: missed in 1 of 2 cases, counted with the penalty of a miss.",)
+    alone = evaluate_segmentation(lost(table, "c000", "missed", 110.851).query(
+        "case_id == 'c000'"), plan)  # fmt: skip
+    assert overall(alone, "hd95_mm")["value"] == 110.851
+
+
+def test_absent_is_left_out_and_counted():
+    table = masks(20)
+    part = (table["case_id"] == "c000") & (table["structure"] == "left")
+    table.loc[part, "value"] = np.nan
+    table.loc[part, "outcome"] = "absent"
+    found = evaluate_segmentation(table, SEG)
+    assert overall(found, "dice", target="left")["state"] == "ok"
+    assert overall(found, "missed", target="left")["value"] == 0
+    assert "left: absent in 1 of 20 cases, left out." in found.notes
+
+
+def test_failed_cases_are_counted():
+    table = lost(masks(40), "c001", "failed", 200.0)
+    found = evaluate_segmentation(table, SEG)
+    row = overall(found, "dice", target="left")
+    assert row["n_failed"] == 1
+    assert row["value"] < 0.9
+    assert overall(found, "missed", target="left")["value"] == pytest.approx(1 / 40)
+    assert overall(found, "missed", target="mean")["value"] == pytest.approx(1 / 80)
+
+
+def test_without_a_tolerance_nsd_says_so():
+    table = masks()
+    table.loc[table["metric"] == "nsd", "value"] = np.nan
+    found = evaluate_segmentation(table, replace(SEG, tolerance_mm={}))
+    for target in ("left", "mean"):
+        row = overall(found, "nsd", target=target)
+        assert (row["state"], row["reason"]) == ("not_estimable", "no tolerance_mm was given")
+
+
+def test_segmentation_order_is_nothing():
+    table = masks()
+    one, other = (
+        evaluate_segmentation(t, SEG) for t in (table, table.sample(frac=1, random_state=1))
+    )
+    pd.testing.assert_frame_equal(one.metrics, other.metrics)
+    pd.testing.assert_frame_equal(one.gaps, other.gaps)
+
+
+def test_no_masks_is_not_a_crash():
+    found = evaluate_segmentation(masks().assign(split="train"), SEG)
+    assert set(found.metrics["state"]) == {"not_estimable"}
+    assert "No case of split 'test' for: left." in found.notes
+
+
+def test_odd_tables_are_named():
+    with pytest.raises(ValueError, match=r"lack the columns \['outcome'\]"):
+        evaluate_segmentation(masks().drop(columns="outcome"), SEG)
+    with pytest.raises(ValueError, match="rows repeat a case_id, structure and metric"):
+        evaluate_segmentation(pd.concat([masks(2), masks(2)]), SEG)
+    with pytest.raises(ValueError, match="plan.task is 'segmentation'"):
+        evaluate_classification(cohort(), SEG)
+    with pytest.raises(ValueError, match="plan.task is 'classification'"):
+        evaluate_segmentation(masks(), PLAN)

@@ -1,0 +1,132 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation import EvaluationPlan
+from evaluation.units import target_cases, units_of
+
+PLAN = EvaluationPlan(
+    "classification", ("a",), ("a",), "roc_auc", ("sex", "view"), per_case=("view",)
+)
+
+
+def table(**more):
+    given = {
+        "case_id": ["c1", "c2", "c3", "c4"], "study_id": ["s1", "s1", "s2", "s2"],
+        "patient_id": ["p1", "p1", "p2", "p2"], "split": "test", "target": "a",
+        "y_true": [0.0, 1.0, 0.0, 0.0], "y_score": [0.2, 0.6, 0.1, 0.3],
+        "score_kind": "probability", "y_pred": np.nan, "status": "ok",
+        "sex": ["F", "F", "M", "F"], "view": ["AP", "PA", "AP", "AP"],
+    }  # fmt: skip
+    return pd.DataFrame(given | more)
+
+
+def with_plan(**more):
+    from dataclasses import replace
+
+    return replace(PLAN, **more)
+
+
+def test_a_study_is_judged_once():
+    for combine, first in (("mean", 0.4), ("max", 0.6)):
+        units = units_of(table(), with_plan(unit="study", combine=combine))
+        rows = units.tables["a"]
+        assert rows["case_id"].tolist() == ["s1", "s2"]
+        assert rows["y_score"].iloc[0] == pytest.approx(first)
+        assert rows["y_true"].tolist() == [1, 0]
+        assert rows["view"].tolist() == ["mixed", "AP"]
+        assert rows["sex"].tolist() == ["F", "conflicting"]
+
+
+def test_a_study_fails_when_all_of_it_failed():
+    status = ["failed", "ok", "failed", "refused"]
+    units = units_of(table(status=status), with_plan(unit="study"))
+    rows = units.tables["a"]
+    assert rows["failed"].tolist() == [False, True]
+    assert rows["y_score"].iloc[0] == 0.6
+    assert "1 of 2 studies failed or were refused" in " ".join(units.notes)
+
+
+def test_a_study_of_two_patients_is_an_error():
+    with pytest.raises(ValueError, match="1 study_id belong to more than one patient_id"):
+        units_of(table(patient_id=["p1", "p2", "p3", "p3"]), with_plan(unit="study"))
+
+
+def test_a_case_without_reference_is_counted_and_said():
+    units = units_of(table(y_true=[0.0, 1.0, np.nan, 0.0]), PLAN)
+    assert len(units.tables["a"]) == 3
+    assert units.notes == ("a: 1 of 4 cases have no reference and are not scored.",)
+
+
+def test_a_case_without_score_counts_as_failed():
+    units = units_of(table(y_score=[0.2, np.nan, 0.1, 0.3]), PLAN)
+    assert units.tables["a"]["failed"].tolist() == [False, True, False, False]
+    assert "1 rows without a score were not marked as failed" in units.notes[0]
+
+
+def test_only_the_named_split_is_read():
+    units = units_of(table(split=["train", "test", "test", "tune"]), PLAN)
+    assert units.tables["a"]["case_id"].tolist() == ["c2", "c3"]
+    assert units.n_patients == 2
+    none = units_of(table(split="train"), PLAN)
+    assert none.tables["a"].empty
+    assert none.notes == ("No row of split 'test' for: a.",)
+
+
+def test_unknown_patients_are_said():
+    assert "intervals are by case" in units_of(table(), with_plan(patients_known=False)).notes[0]
+
+
+def decisions(plan, **more):
+    return target_cases(units_of(table(**more), plan), "a", plan)
+
+
+def test_decisions_come_from_the_threshold_first():
+    plan = with_plan(operating_points={"a": 0.25}, operating_point_notes={"a": "as supplied"})
+    case = decisions(plan, y_pred=[1, 1, 1, 1])
+    assert case.sample.y_pred.tolist() == [False, True, False, True]
+    assert case.operating_point == "score >= 0.25 (as supplied)"
+
+
+def test_decisions_may_be_supplied():
+    case = decisions(PLAN, y_pred=[1, 0, 1, 1])
+    assert case.sample.y_pred.tolist() == [True, False, True, True]
+    with pytest.raises(ValueError, match="y_pred must hold 0 and 1 alone"):
+        decisions(PLAN, y_pred=[1, 0, 1, 7])
+
+
+def test_without_an_operating_point_there_are_no_decisions():
+    for pred in (np.nan, [1, np.nan, 0, 0]):
+        assert decisions(PLAN, y_pred=pred).blocked["sensitivity"] == "no operating point"
+
+
+def test_a_score_is_no_probability():
+    case = decisions(PLAN, score_kind="score", y_score=[3.0, 9.0, 1.0, 2.0])
+    assert case.blocked["brier"] == "the score is not a probability"
+    assert "roc_auc" not in case.blocked
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"case_id": "c1"}, "3 rows repeat a case_id and target"),
+        ({"status": "lost"}, r"status \['lost'\] is none of"),
+        ({"y_true": 2}, "y_true must hold 0, 1 or nan alone"),
+        ({"patient_id": [None, "a", "b", "c"]}, "patient_id is missing in 1 rows"),
+        ({"y_score": [0.1, 0.2, 0.3, 4.0]}, "a probability lies in"),
+        ({"score_kind": ["score", "probability"] * 2}, "it must have one"),
+        ({"score_kind": "logit"}, "score_kind 'logit' is none of"),
+    ],
+)
+def test_odd_tables_are_named(more, words):
+    with pytest.raises(ValueError, match=words):
+        decisions(PLAN, **more)
+
+
+def test_missing_columns_are_named():
+    with pytest.raises(ValueError, match=r"predictions lack the columns \['status', 'view'\]"):
+        units_of(table().drop(columns=["status", "view"]), PLAN)
+
+
+def test_an_empty_table_is_not_a_crash():
+    assert units_of(table().iloc[:0], PLAN).n_patients == 0
