@@ -25,8 +25,9 @@ OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defe
 def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
     """Take a use case into the register: it gets its number, and can be decided on."""
     from aiops.governance.usecase import submit
-    from aiops.tracking import log_use_case
+    from aiops.tracking import check_connection, log_use_case
 
+    check_connection()  # before the number is given, so that a retry finds the slug free
     use_case = submit(slug, **fields)
     log_use_case(use_case)
     emit(use_case.model_dump(mode="json"), [f"{use_case.id} {use_case.slug}"], as_json=as_json)
