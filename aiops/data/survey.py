@@ -195,7 +195,8 @@ def _image_facts(
     seen = thinned.size > 0
     marked = np.empty((len(array), 0), dtype=np.float32)
     if mask is not None and mask.shape == array.shape[1:]:
-        marked = flat[:, _spread(np.flatnonzero(mask), n_sample)]
+        inside = np.flatnonzero(mask)
+        marked = flat[:, inside[_spread(inside.size, n_sample)]]
     return ImageFacts(
         ref=ref,
         shape=array.shape[1:],
@@ -210,7 +211,7 @@ def _image_facts(
             float(p) for p in (np.percentile(thinned, PERCENTILES) if seen else [np.nan] * 5)
         ),
         content=_digest(array),
-        sample=flat[:, _spread(np.arange(flat.shape[1]), n_sample)],
+        sample=flat[:, _spread(flat.shape[1], n_sample)],
         foreground=marked,
         thumbnail=_thumbnail(array[0]) if array.ndim == 3 and n_not_finite == 0 else None,
     )
@@ -225,11 +226,9 @@ def _thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((values - values.mean()) / (spread if spread > 0 else 1))
 
 
-def _spread(places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+def _spread(n_places: int, n: int) -> NDArray[np.intp]:
     """Return at most `n` of the places, evenly spread: the same each time, with no dice."""
-    if places.size <= n:
-        return places
-    return places[np.linspace(0, places.size - 1, n).astype(np.intp)]
+    return np.linspace(0, n_places - 1, min(n, n_places)).astype(np.intp)
 
 
 def _label_facts(ref: str, label: Label) -> LabelFacts:
