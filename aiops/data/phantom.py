@@ -52,7 +52,7 @@ WRIST_POPULATION = Population(
 
 TUMOUR_SHARE = 0.6
 FRACTURE_SHARE = 0.4
-OCCULT_SHARE = 0.05
+OCCULT_SHARE = 0.06
 """Share of fractures that no film shows, as in life; it keeps the best AUC below 1."""
 
 
@@ -66,7 +66,7 @@ def make_kidney_ct(folder: Path, *, seed: int, n_patients: int = 84, faults: boo
     seed : int
         Same seed, same bytes.
     n_patients : int, default=84
-        Patients, one CT each; at least 20. A copied CT comes on top.
+        Patients, one CT each; at least 12. A copied CT comes on top.
     faults : bool, default=True
         Plant faults.
 
@@ -79,10 +79,10 @@ def make_kidney_ct(folder: Path, *, seed: int, n_patients: int = 84, faults: boo
     Raises
     ------
     ValueError
-        If `n_patients` is less than 20.
+        If `n_patients` is less than 12.
     """
-    if n_patients < 20:
-        raise ValueError(f"n_patients={n_patients} must be at least 20")
+    if n_patients < 12:
+        raise ValueError(f"n_patients={n_patients} must be at least 12")
     rng = np.random.default_rng(seed)
     cases = draw_people(CT_POPULATION, n_patients, rng)
     cases.insert(0, "case_id", [f"K{i + 1:04d}" for i in range(n_patients)])

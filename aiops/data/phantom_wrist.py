@@ -71,7 +71,7 @@ class Quality:
 
 
 SHARP = Quality(blur_px=0.35, noise=0.012, contrast=0.92)
-WORN = Quality(blur_px=1.7, noise=0.06, contrast=0.55)
+WORN = Quality(blur_px=3.6, noise=0.18, contrast=0.40)
 
 
 @dataclass(frozen=True)
