@@ -252,7 +252,7 @@ def _aside(row: Json) -> str:
     needed, there = row.get("n_needed"), row.get("n_patients")
     reason = wording.text_of(row.get("reason"))
     if is_number(needed) and is_number(there):
-        return f"{count(there)} patients; about {_about(needed)} needed"
+        return f"{wording.patients(there)}; about {_about(needed)} needed"
     return {HIDDEN: "too few to show", WITHHELD: "figures hidden"}.get(reason, reason)
 
 

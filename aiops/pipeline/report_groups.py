@@ -28,6 +28,7 @@ from aiops.pipeline.wording import (
     gap_interval,
     gloss,
     hidden_as,
+    is_number,
     readable,
     target_name,
 )
@@ -147,14 +148,15 @@ def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int)
 
 def _balance(files: RunFiles) -> Details | None:
     rows = files.split.get("balance") or []
-    if not rows:
+    # Shares to three digits of parts of a known size give small counts away.
+    if not rows or files.is_shareable:
         return None
     parts = [p for p in ("train", "tune", "test") if any(p in row for row in rows)]
     body = tuple(
         (
             readable(row.get("variable", "")),
             readable(row.get("level", "")),
-            *(_balance_cell(row.get(part), files.is_shareable) for part in parts),
+            *(_balance_cell(row.get(part)) for part in parts),
         )
         for row in rows
     )
@@ -167,12 +169,10 @@ def _balance(files: RunFiles) -> Details | None:
     return Details("Training, tuning and test sets compared", (table,))
 
 
-def _balance_cell(value: object, is_shareable: bool) -> str:
-    if not isinstance(value, int | float) or not math.isfinite(value):
+def _balance_cell(value: object) -> str:
+    if not is_number(value):
         return wording.DASH
-    if is_shareable and 0 < value < 8 and float(value).is_integer():
-        return HIDDEN
-    return count(value) if float(value).is_integer() else wording.significant(value)
+    return wording.percent(value) if value <= 1 else count(value)
 
 
 def _how_to_read(experiment: Experiment) -> str:

@@ -303,7 +303,7 @@ def _learning(history: tuple[Json, ...]) -> Block:
     if len(steps) < 2:
         return Prose("There is no record of the training steps, so no learning curve.")
     best = float(tune_steps[int(np.argmax(tune))]) if len(tune) else None
-    words = f"Loss fell from {loss[0]:.3g} to {loss[-1]:.3g} in {steps[-1]:,.0f} steps."
+    words = f"Loss went from {loss[0]:.3g} to {loss[-1]:.3g} in {steps[-1]:,.0f} steps."
     if best is not None:
         words += f" Best score on the tuning cases: {tune.max():.3f}, at step {best:,.0f}."
     return Figure(

@@ -110,6 +110,17 @@ def count(value: Any, instead: str = DASH) -> str:
     return f"{int(value):,}"
 
 
+def patients(number: float) -> str:
+    """Return a number of patients in words.
+
+    Examples
+    --------
+    >>> patients(1), patients(1200)
+    ('1 patient', '1,200 patients')
+    """
+    return f"{count(number)} patient{'' if number == 1 else 's'}"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """Return `value` to so many significant digits, never in powers of ten.
 

@@ -404,6 +404,11 @@ def test_a_small_group_is_hidden_with_one_to_protect_it(classifier):
     assert "hidden" not in row_of(inside, "other")
 
 
+def test_shares_that_would_give_counts_away_stay_inside(classifier):
+    assert "Training, tuning and test sets compared" not in page(classifier)
+    assert "Training, tuning and test sets compared" in page(classifier, internal=True)
+
+
 def test_an_attribute_not_named_in_advance_is_exploratory(classifier):
     html = page(classifier)
     after = html[html.index(">Exploratory") :]
