@@ -35,7 +35,7 @@ class AttributeConfig(Config):
     )
     per: Literal["patient", "case"] = Field(
         default="patient",
-        description="`patient`: must not differ between a patient's rows (sex). `case`: may (view).",
+        description="`patient`: one value in all rows of a patient (sex). `case`: may differ (view).",
     )
 
 
@@ -185,6 +185,11 @@ class FairnessConfig(Config):
     attributes: list[str] = Field(min_length=1, description="Attributes with a verdict each.")
     margin: float = Field(
         gt=0, description="Gap in the primary metric that would matter; no default."
+    )
+    family: Literal["claim", "target"] = Field(
+        default="claim",
+        description="`claim`: intervals hold for all primary targets at once. `target`: for each "
+        "target by itself, where each is a claim of its own.",
     )
 
 

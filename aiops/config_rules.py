@@ -12,9 +12,9 @@ from aiops.lookup import nearest
 Found = Iterator[tuple[tuple[str | int, ...], str, str]]
 
 RESERVED = frozenset(
-    "case_id study_id patient_id split fold target y_true y_score score_kind y_pred status reason "
-    "model_digest structure metric value unit outcome reference predicted image label index subset "
-    "all".split()
+    ("case_id", "study_id", "patient_id", "split", "fold", "target", "y_true", "y_score")
+    + ("score_kind", "y_pred", "status", "reason", "model_digest", "structure", "metric", "value")
+    + ("unit", "outcome", "reference", "predicted", "image", "label", "index", "subset", "all")
 )
 """Columns of our own tables, which an attribute may not be called."""
 
@@ -39,7 +39,7 @@ def _unknown(name: object, known: list[str], kind: str) -> tuple[str, str]:
 
 
 def targets_fit_task(data: dict[str, Any]) -> Found:
-    """Structures are label values, findings are columns."""
+    """Hold structures to label values and findings to columns."""
     task, targets = data.get("task"), block(data, "targets")
     values: dict[int, str] = {}
     for name, target in targets.items():
@@ -59,7 +59,7 @@ def targets_fit_task(data: dict[str, Any]) -> Found:
 
 
 def primary_is_known(data: dict[str, Any]) -> Found:
-    """The verdict is about a target and a metric that are there."""
+    """Hold the primary to a target and a metric that are there."""
     from evaluation.metrics import METRICS
 
     task, targets = data.get("task"), list(block(data, "targets"))
@@ -82,7 +82,7 @@ def primary_is_known(data: dict[str, Any]) -> Found:
 
 
 def operating_point_is_one(data: dict[str, Any]) -> Found:
-    """One way to a threshold, and cases to choose it on."""
+    """Hold the threshold to one way, and to cases it can be chosen on."""
     if "operating_point" not in data:
         return
     point = block(data, "operating_point")
@@ -100,7 +100,7 @@ def operating_point_is_one(data: dict[str, Any]) -> Found:
 
 
 def attributes_are_sound(data: dict[str, Any]) -> Found:
-    """Attributes have names of their own and either groups or bands."""
+    """Hold attributes to names of their own, and to groups or bands."""
     for name, attribute in block(data, "data", "attributes").items():
         key = ("data", "attributes", name)
         if name in RESERVED:
@@ -119,7 +119,7 @@ def _numbers(values: list[Any]) -> list[float]:
 
 
 def names_are_attributes(data: dict[str, Any]) -> Found:
-    """Fairness and strata speak of attributes that the data block names."""
+    """Hold fairness and strata to attributes that the data block names."""
     known = list(block(data, "data", "attributes"))
     for where in (("fairness", "attributes"), ("split", "stratify")):
         names = block(data, where[0]).get(where[1]) or []
@@ -129,7 +129,7 @@ def names_are_attributes(data: dict[str, Any]) -> Found:
 
 
 def split_is_whole(data: dict[str, Any]) -> Found:
-    """The split's keys go together and leave something to train on."""
+    """Hold the split's keys together; something must be left to train on."""
     split = block(data, "split")
     by, column = split.get("by", "patient"), split.get("column")
     if by in ("site", "time", "column") and not column:
@@ -149,7 +149,7 @@ def split_is_whole(data: dict[str, Any]) -> Found:
 
 
 def data_fit_task(data: dict[str, Any]) -> Found:
-    """A modality brings what its task reads."""
+    """Hold the data to what their task reads."""
     cases, task = block(data, "data"), data.get("task")
     modality = cases.get("modality")
     trains = data.get("train") is not None
@@ -158,7 +158,7 @@ def data_fit_task(data: dict[str, Any]) -> Found:
             yield ("data", "modality"), "a table has nothing to segment", "ct, mri, xray or photo"
         for key in ("image", "label"):
             if key not in cases:
-                fix = f"add `{key}: \"{key}s/{{case_id}}.nii.gz\"` or the column's name"
+                fix = f'add `{key}: "{key}s/{{case_id}}.nii.gz"` or the column\'s name'
                 yield ("data",), f"a segmentation needs data.{key}", fix
         if not trains and "predicted" not in cases:
             fix = "add `train: {budget_minutes: 10}`, or `data.predicted` for a vendor's masks"
@@ -171,7 +171,7 @@ def data_fit_task(data: dict[str, Any]) -> Found:
 
 
 def scores_or_training(data: dict[str, Any]) -> Found:
-    """Either a vendor's scores are there or a model is trained."""
+    """Hold targets to one source: a vendor's scores or a trained model."""
     if data.get("task") != "classification":
         return
     for name, target in block(data, "targets").items():
@@ -185,7 +185,7 @@ def scores_or_training(data: dict[str, Any]) -> Found:
 
 
 def audit_codes_are_known(data: dict[str, Any]) -> Found:
-    """Findings are accepted or excluded by their code, once, with a reason."""
+    """Hold the audit's answers to known codes, each once, with a reason."""
     from aiops.data.findings import CODES
 
     audit = block(data, "audit")
@@ -204,7 +204,7 @@ def audit_codes_are_known(data: dict[str, Any]) -> Found:
 
 
 def tolerances_are_structures(data: dict[str, Any]) -> Found:
-    """A tolerance belongs to a structure."""
+    """Hold each tolerance to a structure."""
     known = list(block(data, "targets"))
     for name, value in block(data, "evaluation", "tolerance_mm").items():
         key = ("evaluation", "tolerance_mm", name)
@@ -215,7 +215,7 @@ def tolerances_are_structures(data: dict[str, Any]) -> Found:
 
 
 def gate_is_there(data: dict[str, Any]) -> Found:
-    """The gate's policy is a file of ours."""
+    """Hold the gate to a policy that is there."""
     from aiops.home import configs_dir
 
     known = sorted(p.stem for p in (configs_dir() / "policy").glob("gate_*.yaml"))

@@ -47,6 +47,7 @@ PROJECTS = {
         "problem": "Surveillance dates are typed twice. An idea from a made intake form.",
     },
 }
+CONFIGS = {"demo-wrist-fracture": "demo_wrist", "demo-kidney-ct": "demo_kidney_ct"}
 REASON_OF_ITEM = {"primary": "R11", "fairness": "R13", "audit": "R03", "test-list": "R12"}
 """The reason code that fits a failing item of the gate."""
 
@@ -71,13 +72,19 @@ def demo(*, seed: int, say: Say, bar: Bar, bias: bool = True) -> Result:
     make_cohorts(seed=seed, bias=bias)
     _register(say)
     outcomes: Result = {}
-    for slug, config in (("demo-wrist-fracture", "demo_wrist"), ("demo-kidney-ct", "demo_kidney_ct")):
+    for slug, config in (
+        ("demo-wrist-fracture", "demo_wrist"),
+        ("demo-kidney-ct", "demo_kidney_ct"),
+    ):
         say(f"\n{PROJECTS[slug]['title']}")
         done = run(configs_dir() / f"{config}.yaml", say=say, bar=bar)
         proposal = proposal_for(done)
-        record = _decided(slug) or decide(
-            use_case=slug, by=PROGRAM, by_program=True, run_dir=Path(done["folder"]), **proposal
-        ).to_json()
+        record = (
+            _decided(slug)
+            or decide(
+                use_case=slug, by=PROGRAM, by_program=True, run_dir=Path(done["folder"]), **proposal
+            ).to_json()
+        )
         outcomes[slug] = {"run": done, "decision": record}
     say(f"\n{PROJECTS['demo-endoscopy-letters']['title']}")
     intake = _decided("demo-endoscopy-letters") or decide(**intake_rejection()).to_json()
@@ -241,11 +248,10 @@ def _run_words(done: Result) -> list[str]:
     audit = read_json(Path(done["folder"]) / "audit.json")
     planted = ", ".join(f"{code} ({e['n']})" for code, e in audit["codes"].items())
     first = found["primary"][0]
-    lines = [
+    return [
         f"  the audit found: {planted}",
         f"  {first['metric']} on the test list: {first['value']:.3f} "
         f"({first['low']:.3f} to {first['high']:.3f}), {first['n_patients']} patients",
         f"  fairness: {found['verdict']['overall']}. {found['verdict']['sentence']}",
         f"  gate: {done['gate']['outcome']}",
     ]
-    return lines

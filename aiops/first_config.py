@@ -52,9 +52,7 @@ def first_config(table: Path, *, beside: Path) -> FirstConfig:
 
     patient = find(PATIENT, "data.patient: the column that names the patient, or not_recorded")
     case = _unique(frame, [columns[n] for n in CASE if n in columns])
-    image = next(
-        (columns[n] for n in IMAGE if n in columns and _is_file(frame[columns[n]])), None
-    )
+    image = next((columns[n] for n in IMAGE if n in columns and _is_file(frame[columns[n]])), None)
     mask = next((columns[n] for n in MASK if n in columns), None)
     task = "segmentation" if mask else "classification"
     if case is None:

@@ -346,7 +346,7 @@ def _dataset(run_dir: Path, experiment: Experiment, run: Mapping[str, Any]) -> D
 
 
 def _suppressed(run_dir: Path) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    from aiops.pipeline.disclosure import suppress
+    from aiops.report.disclosure import suppress
 
     return suppress(read_table(run_dir / "metrics.parquet"), read_table(run_dir / "gaps.parquet"))
 

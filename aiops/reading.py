@@ -185,9 +185,7 @@ def _dotted(key: KeyPath) -> str:
     return ".".join(str(part) for part in key) or "(the whole file)"
 
 
-def _schema_problems(
-    fault: ValidationError, data: Any
-) -> Iterator[tuple[KeyPath, str, str]]:
+def _schema_problems(fault: ValidationError, data: Any) -> Iterator[tuple[KeyPath, str, str]]:
     """Say each pydantic error in our words, one for each place."""
     told: dict[KeyPath, tuple[str, list[str]]] = {}
     for error in fault.errors(include_url=False):

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def _takes(annotation: Any) -> str:
     return re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace("'", "").replace(", ", ", "), text)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], *, once: bool = False) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, once: bool = False) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     last = ""
     for row in rows:

@@ -40,7 +40,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|fals
 
 
 def parse(text: str) -> Document:
-    """Read YAML text.
+    r"""Read YAML text.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def parse(text: str) -> Document:
 
     Examples
     --------
-    >>> document = parse("a: 1\\nb:\\n  c: NO\\n")
+    >>> document = parse("a: 1\nb:\n  c: NO\n")
     >>> document.data, document.line(("b", "c"))
     ({'a': 1, 'b': {'c': 'NO'}}, 3)
     """
@@ -74,7 +74,7 @@ def _build(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> 
     if isinstance(node, yaml.MappingNode):
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = loader.construct_object(key_node, deep=True)
             here = (*path, key)
             if key in mapping:
                 document.duplicates.append(here)
@@ -83,4 +83,4 @@ def _build(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> 
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*path, i), document) for i, item in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)

@@ -98,8 +98,10 @@ def audit_command(
 def split_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Share the patients of CONFIG out into train, tune and a sealed test list."""
     result = _run_stage("split", config, overrides)
-    lines = [f"{part}: {n['patients']} patients, {n['cases']} cases"
-             for part, n in result["counts"].items()]
+    lines = [
+        f"{part}: {n['patients']} patients, {n['cases']} cases"
+        for part, n in result["counts"].items()
+    ]
     emit(result, [*lines, f"seal of the test list: {result['seal'][:12]}"], as_json=as_json)
 
 
@@ -114,9 +116,7 @@ def plan_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> Non
 @click.command("train", epilog="Example: aiops train configs/demo_kidney_ct.yaml")
 @config_arguments
 @click.option("--fresh", is_flag=True, help="Begin again; default: go on where it stopped.")
-def train_command(
-    config: Path, overrides: tuple[str, ...], as_json: bool, fresh: bool
-) -> None:
+def train_command(config: Path, overrides: tuple[str, ...], as_json: bool, fresh: bool) -> None:
     """Train as planned. Stopped at any moment, it goes on from its last checkpoint."""
     result = _run_stage("train", config, overrides, fresh=fresh)
     lines = [

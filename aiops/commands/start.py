@@ -76,9 +76,7 @@ def validate_command(config: Path, overrides: tuple[str, ...], as_json: bool) ->
 @click.command("run", epilog="Example: aiops run configs/demo_wrist.yaml")
 @config_arguments
 @click.option("--no-tracking", is_flag=True, help="Do not write to MLflow.")
-def run_command(
-    config: Path, overrides: tuple[str, ...], as_json: bool, no_tracking: bool
-) -> None:
+def run_command(config: Path, overrides: tuple[str, ...], as_json: bool, no_tracking: bool) -> None:
     """Take CONFIG through all stages; what is done and unchanged is skipped.
 
     Ends with 0 when all stages are done, whatever the gate answered; `aiops gate` tells by its

@@ -61,17 +61,20 @@ class Quality:
         Standard deviation of the detector's blur.
     noise : float
         Standard deviation of the noise, as a share of the film's whole range of grey.
+    grain_px : float
+        Standard deviation of the blur that gives the noise its grain; 0 is as fine as the pixels.
     contrast : float
         Share of that range which the film makes use of.
     """
 
     blur_px: float
     noise: float
+    grain_px: float
     contrast: float
 
 
-SHARP = Quality(blur_px=0.35, noise=0.012, contrast=0.92)
-WORN = Quality(blur_px=3.6, noise=0.18, contrast=0.40)
+SHARP = Quality(blur_px=0.35, noise=0.012, grain_px=0.0, contrast=0.92)
+WORN = Quality(blur_px=2.6, noise=0.05, grain_px=1.6, contrast=0.60)
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ def film(wrist: Wrist, view: str, quality: Quality, rng: np.random.Generator) ->
     aim = float(np.quantile(way, 0.985)) * rng.normal(1.05, 0.05)
     grey = quality.contrast * way / aim + rng.uniform(0, (1 - quality.contrast) / 2)
     grey = np.clip(grey, 0, 1) ** rng.normal(1, 0.06)
-    grey += rng.normal(0, quality.noise * rng.uniform(0.8, 1.25), grey.shape)
+    noise = gaussian_filter(rng.standard_normal(grey.shape), quality.grain_px)
+    grey += quality.noise * rng.uniform(0.8, 1.25) * noise / noise.std()
     return np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
 
 

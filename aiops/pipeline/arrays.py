@@ -121,8 +121,10 @@ def member_parts(
     """
     order = [c for c in frame["case_id"] if c in assignments]
     if not member.startswith("fold"):
-        parts = {part: [c for c in order if assignments[c]["split"] == part]
-                 for part in ("train", "tune")}
+        parts = {
+            part: [c for c in order if assignments[c]["split"] == part]
+            for part in ("train", "tune")
+        }
         return parts["train"], parts["tune"]
     fold = int(member.removeprefix("fold"))
     rest = [c for c in order if assignments[c]["split"] != "test"]

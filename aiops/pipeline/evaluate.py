@@ -88,13 +88,15 @@ def evaluation_plan(
         prespecified=tuple(fairness.attributes) if fairness else (),
         per_case=tuple(name for name, a in attributes.items() if a.per == "case"),
         margin=fairness.margin if fairness else None,
+        family=fairness.family if fairness else "claim",
         operating_points={n: p["threshold"] for n, p in points.items()},
         operating_point_notes={n: p["criterion"] for n, p in points.items()},
         tolerance_mm=tolerance,
         unit="study" if study else "case",
         combine=study.combine if study else "mean",
-        score_kind={n: t.score_kind if experiment.is_vendor else "probability"
-                    for n, t in findings.items()},
+        score_kind={
+            n: t.score_kind if experiment.is_vendor else "probability" for n, t in findings.items()
+        },
         n_boot=experiment.evaluation.n_boot,
         level=experiment.evaluation.level,
         seed=experiment.evaluation.seed,

@@ -21,7 +21,7 @@ def judge_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
 
 def report_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """Write report.html and report_internal.html."""
-    from aiops.pipeline.report import write_report
+    from aiops.report.page import write_report
 
     shareable, internal = write_report(workspace.folder, workspace.experiment)
     return {"report": str(shareable), "report_internal": str(internal)}

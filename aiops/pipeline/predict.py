@@ -151,7 +151,7 @@ def _network_scores(
         model = models[member]
         told: dict[str, tuple[list[float], str]] = {}
         for first in range(0, len(asked), BATCH):
-            some = [rows.loc[c].to_dict() for c in asked[first : first + BATCH]]
+            some: Any = rows.loc[asked[first : first + BATCH]].to_dict("records")
             told.update(_score_some(model, some, cases))
             progress(min(first + BATCH, len(asked)), len(asked))
         by_member.append(told)

@@ -40,9 +40,7 @@ STAGES: dict[str, Stage] = {
         ("cases.parquet", "audit.json", "split.json"),
         ("fingerprint.json", "plan.json"),
     ),
-    "train": Stage(
-        f"{_ROOM}.train.train_members", ("plan.json", "split.json"), ("training.json",)
-    ),
+    "train": Stage(f"{_ROOM}.train.train_members", ("plan.json", "split.json"), ("training.json",)),
     "predict": Stage(
         f"{_ROOM}.predict.predict_cases",
         ("plan.json", "split.json", "training.json"),

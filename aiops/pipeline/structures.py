@@ -74,7 +74,5 @@ def _predicted(row: dict[str, Any], reference: Any) -> tuple[np.ndarray | None, 
         mask = read_label(row["predicted"], case_id=row["case_id"])
     except DataError as fault:
         return None, fault.what
-    apart = grid_difference(
-        reference.array.shape, reference.affine, mask.array.shape, mask.affine
-    )
+    apart = grid_difference(reference.array.shape, reference.affine, mask.array.shape, mask.affine)
     return (None, f"not on the reference's grid: {apart}") if apart else (mask.array, "")

@@ -45,8 +45,15 @@ def train_members(
                 where="split.json",
                 fix="raise split.tune",
             )
-        told, rows = trains(workspace, plan, member, (cases, train_ids, tune_ids), progress,
-                            fresh=fresh, cache=cache)
+        told, rows = trains(
+            workspace,
+            plan,
+            member,
+            (cases, train_ids, tune_ids),
+            progress,
+            fresh=fresh,
+            cache=cache,
+        )
         members[member] = told
         history += [{"member": member, **row} for row in rows]
     write_text(workspace.path("history.jsonl"), "".join(json.dumps(r) + "\n" for r in history))

@@ -86,7 +86,9 @@ def test_a_missing_column_is_named_by_validate(tmp_path):
 
 def test_init_writes_a_config_that_says_what_is_left_to_do(tmp_path):
     table = tmp_path / "cases.csv"
-    table.write_text("case_id,patient_id,sex,age,fracture,file\n1,a,F,41,1,a.png\n2,b,M,7,0,b.png\n")
+    table.write_text(
+        "case_id,patient_id,sex,age,fracture,file\n1,a,F,41,1,a.png\n2,b,M,7,0,b.png\n"
+    )
     done = aiops("init", table, "--out", tmp_path / "c.yaml", home=tmp_path)
     assert done.returncode == 0
     text = (tmp_path / "c.yaml").read_text()

@@ -31,7 +31,9 @@ def problems(tmp_path: Path, text: str, *overrides: str) -> dict[str, str]:
     path.write_text(text)
     with pytest.raises(ConfigProblems) as caught:
         read_config(path, overrides)
-    return {p.key: f"{p.where.rsplit('/', 1)[-1]}: {p.what} | {p.fix}" for p in caught.value.problems}
+    return {
+        p.key: f"{p.where.rsplit('/', 1)[-1]}: {p.what} | {p.fix}" for p in caught.value.problems
+    }
 
 
 def test_a_sound_config_is_read_and_keeps_what_was_written(tmp_path, monkeypatch):
@@ -52,14 +54,17 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
         .replace("sensitivity: 0.9", "sensitivity: 1.5")
     )
     found = problems(tmp_path, text)
-    assert found["data.modality"].startswith("c.yaml:8: 'xry' is not allowed | did you mean 'xray'?")
+    assert found["data.modality"].startswith(
+        "c.yaml:8: 'xry' is not allowed | did you mean 'xray'?"
+    )
     assert "c.yaml:6: not a known key | did you mean 'patient'?" in found["data.patient_id"]
     assert "is missing | add it: Column that names the patient" in found["data.patient"]
     assert "did you mean 'roc_auc'?" in found["primary.metric"]
     assert "did you mean 'sex'?" in found["fairness.attributes"]
-    assert "c.yaml:15: '1.5' is not right | input should be less than 1" in found[
-        "operating_point.sensitivity"
-    ]
+    assert (
+        "c.yaml:15: '1.5' is not right | input should be less than 1"
+        in found["operating_point.sensitivity"]
+    )
     assert len(found) == 6
 
 
@@ -93,8 +98,12 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
             "audit.exclude.LABEL_EMPTY",
             "has no reason",
         ),
-        ("fracture: {label: fracture, positive: [1]}", "fracture: 1", "targets.fracture",
-         "is not a finding"),  # fmt: skip
+        (
+            "fracture: {label: fracture, positive: [1]}",
+            "fracture: 1",
+            "targets.fracture",
+            "is not a finding",
+        ),
         ("train: {budget_minutes: 1}", "train: {steps: many}", "train.steps", "valid integer"),
     ],
 )
@@ -105,9 +114,10 @@ def test_a_mistake_is_named(tmp_path, old, new, key, words):
 
 def test_no_ct_without_its_modality_stated(tmp_path):
     found = problems(tmp_path, GOOD.replace("  modality: xray\n", ""))
-    assert "is missing | add it: No default: a CT scaled as MR fails silently." in found[
-        "data.modality"
-    ]
+    assert (
+        "is missing | add it: No default: a CT scaled as MR fails silently."
+        in found["data.modality"]
+    )
 
 
 def test_a_segmentation_says_what_it_lacks(tmp_path):

@@ -272,7 +272,9 @@ def film_set(folder: Path, n: int = 60) -> Path:
         film = rng.normal(100, 20, (32, 32))
         film[12:20, 12:20] += 60 * ill
         Image.fromarray(film.clip(0, 255).astype(np.uint8)).save(folder / "films" / f"f{i}.png")
-        rows.append({"case_id": f"f{i}", "patient_id": f"p{i}", "film": f"films/f{i}.png", "ill": ill})
+        rows.append(
+            {"case_id": f"f{i}", "patient_id": f"p{i}", "film": f"films/f{i}.png", "ill": ill}
+        )
     pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
     config = folder / "films.yaml"
     config.write_text(

@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.metrics import auc, roc_auc_score
 
-from aiops.pipeline.curves import Scored, calibration_bins, grouped, roc_curve, thinned
+from aiops.report.curves import Scored, calibration_bins, grouped, roc_curve, thinned
 
 RNG = np.random.default_rng(0)
 Y = (RNG.random(300) < 0.4).astype(float)

@@ -1,7 +1,7 @@
 """What a report is made of: a few kinds of block, each a plain value.
 
 Sections are lists of blocks; one template knows how each kind looks. Text in a block is text: the
-template escapes it. The one exception is `Figure.svg`, which `aiops.pipeline.figures` makes and
+template escapes it. The one exception is `Figure.svg`, which `aiops.report.figures` makes and
 escapes itself.
 """
 

@@ -5,9 +5,8 @@ import math
 import pandas as pd
 
 from aiops.config import Experiment
-from aiops.pipeline import figures, wording
-from aiops.pipeline.disclosure import HIDDEN, WITHHELD
-from aiops.pipeline.report_blocks import (
+from aiops.report import figures, wording
+from aiops.report.blocks import (
     Block,
     Cell,
     Chip,
@@ -19,10 +18,11 @@ from aiops.pipeline.report_blocks import (
     Table,
     numbers,
 )
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.report_findings import FEW, attribute_sentence, family, table_rows
-from aiops.pipeline.report_verdict import verdict_chip
-from aiops.pipeline.wording import (
+from aiops.report.disclosure import HIDDEN, WITHHELD
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import FEW, attribute_sentence, family, table_rows
+from aiops.report.verdict import verdict_chip
+from aiops.report.wording import (
     count,
     gap_figure,
     gap_interval,

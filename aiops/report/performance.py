@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from aiops.config import Experiment
-from aiops.pipeline import curves, figures, wording
-from aiops.pipeline.report_blocks import (
+from aiops.report import curves, figures, wording
+from aiops.report.blocks import (
     Block,
     Cell,
     Chip,
@@ -18,10 +18,10 @@ from aiops.pipeline.report_blocks import (
     Table,
     numbers,
 )
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.report_findings import FEW, overall_row, unit_word
-from aiops.pipeline.sentences import sentence
-from aiops.pipeline.wording import count, gloss, is_number, readable, target_name
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import FEW, overall_row, unit_word
+from aiops.report.sentences import sentence
+from aiops.report.wording import count, gloss, is_number, readable, target_name
 
 MAX_CURVES = 4
 """Primary targets that get curves of their own; a report is not an atlas."""

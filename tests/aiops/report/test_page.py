@@ -14,7 +14,7 @@ from aiops.config import Experiment
 from aiops.errors import StageError
 from aiops.files import write_json, write_table
 from aiops.pipeline.evaluate import primary_of, verdict_of
-from aiops.pipeline.report import write_report
+from aiops.report.page import write_report
 from evaluation import EvaluationPlan, evaluate_classification, evaluate_segmentation
 from evaluation.segmentation import case_metrics_of
 

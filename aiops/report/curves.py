@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aiops.config import Experiment
-from aiops.pipeline.disclosure import BELOW
-from aiops.pipeline.report_files import Json
+from aiops.report.disclosure import BELOW
+from aiops.report.files import Json
 from evaluation.estimates import wilson_limits
 
 FloatArray = NDArray[np.float64]

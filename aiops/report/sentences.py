@@ -6,7 +6,7 @@ One function per metric. A metric without one is told by its name, value and int
 import math
 from collections.abc import Callable
 
-from aiops.pipeline.wording import (
+from aiops.report.wording import (
     DASH,
     Row,
     figure,

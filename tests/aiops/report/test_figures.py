@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from aiops.pipeline import figures
-from aiops.pipeline.figures import Agreement, Axis, ForestRow, Interval, Words
+from aiops.report import figures
+from aiops.report.figures import Agreement, Axis, ForestRow, Interval, Words
 
 WORDS = Words("A <title>", "what & why")
 X = np.linspace(0, 1, 11)

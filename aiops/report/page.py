@@ -11,13 +11,13 @@ import jinja2
 
 from aiops.config import Experiment
 from aiops.files import write_text
-from aiops.pipeline.report_blocks import Section
-from aiops.pipeline.report_cases import worst_cases
-from aiops.pipeline.report_files import RunFiles, read_run, shareable
-from aiops.pipeline.report_groups import groups, who
-from aiops.pipeline.report_performance import curves_section, performance
-from aiops.pipeline.report_record import audit, gate, limits, population, provenance, training
-from aiops.pipeline.report_verdict import verdict_page
+from aiops.report.blocks import Section
+from aiops.report.cases import worst_cases
+from aiops.report.files import RunFiles, read_run, shareable
+from aiops.report.groups import groups, who
+from aiops.report.performance import curves_section, performance
+from aiops.report.record import audit, gate, limits, population, provenance, training
+from aiops.report.verdict import verdict_page
 
 SHAREABLE, INTERNAL = "report.html", "report_internal.html"
 

@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops.pipeline.disclosure import HIDDEN, WITHHELD, hidden_groups, is_small, suppress
+from aiops.report.disclosure import HIDDEN, WITHHELD, hidden_groups, is_small, suppress
 
 
 def metrics(rows) -> pd.DataFrame:

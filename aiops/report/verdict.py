@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from aiops.config import Experiment
-from aiops.pipeline import figures, wording
-from aiops.pipeline.report_blocks import Chip, Table, Tone
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.report_findings import (
+from aiops.report import figures, wording
+from aiops.report.blocks import Chip, Table, Tone
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import (
     FEW,
     attribute_sentence,
     bar_verdict,
@@ -16,8 +16,8 @@ from aiops.pipeline.report_findings import (
     unknowns,
     verdicts,
 )
-from aiops.pipeline.sentences import sentence
-from aiops.pipeline.wording import count, gloss, is_number, readable, target_name
+from aiops.report.sentences import sentence
+from aiops.report.wording import count, gloss, is_number, readable, target_name
 
 TONES: dict[str, Tone] = {
     "adequate": "good",

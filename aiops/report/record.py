@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from aiops.config import Experiment
-from aiops.pipeline import figures, wording
-from aiops.pipeline.curves import FloatArray
-from aiops.pipeline.report_blocks import (
+from aiops.provenance import code_version, environment
+from aiops.report import figures, wording
+from aiops.report.blocks import (
     Block,
     Bullets,
     Cell,
@@ -20,11 +20,11 @@ from aiops.pipeline.report_blocks import (
     Section,
     Table,
 )
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.report_findings import seal_sentence
-from aiops.pipeline.report_verdict import verdict_chip
-from aiops.pipeline.wording import count, gloss, is_number, readable
-from aiops.provenance import code_version, environment
+from aiops.report.curves import FloatArray
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import seal_sentence
+from aiops.report.verdict import verdict_chip
+from aiops.report.wording import count, gloss, is_number, readable
 
 MAX_FINDINGS = 200
 """Findings listed one by one in the internal report; all of them stand in audit.json."""

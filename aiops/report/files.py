@@ -9,7 +9,7 @@ import pandas as pd
 
 from aiops.errors import StageError
 from aiops.files import read_json, read_table
-from aiops.pipeline.disclosure import suppress
+from aiops.report.disclosure import suppress
 
 Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aiops.pipeline.pictures import picture_png, slices_png
+from aiops.report.pictures import picture_png, slices_png
 
 START = "data:image/png;base64,"
 

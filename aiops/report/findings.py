@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 
 from aiops.config import Experiment
-from aiops.pipeline import wording
-from aiops.pipeline.disclosure import HIDDEN, WITHHELD
-from aiops.pipeline.report_blocks import Chip
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.sentences import sentence
-from aiops.pipeline.wording import count, gloss, is_number, listed, readable, size, target_name
+from aiops.report import wording
+from aiops.report.blocks import Chip
+from aiops.report.disclosure import HIDDEN, WITHHELD
+from aiops.report.files import Json, RunFiles
+from aiops.report.sentences import sentence
+from aiops.report.wording import count, gloss, is_number, listed, readable, size, target_name
 
 FEW = 3
 """Up to so many primary targets are told one by one; more are summed up."""

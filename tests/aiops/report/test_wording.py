@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops.pipeline import wording
-from aiops.pipeline.sentences import SENTENCES, sentence
+from aiops.report import wording
+from aiops.report.sentences import SENTENCES, sentence
 from evaluation import METRICS
 
 

@@ -5,9 +5,8 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.errors import AiopsError
-from aiops.pipeline import pictures, wording
-from aiops.pipeline.curves import rows_of_target
-from aiops.pipeline.report_blocks import (
+from aiops.report import pictures, wording
+from aiops.report.blocks import (
     Block,
     Heading,
     Picture,
@@ -16,9 +15,10 @@ from aiops.pipeline.report_blocks import (
     Section,
     Table,
 )
-from aiops.pipeline.report_files import Json, RunFiles
-from aiops.pipeline.report_findings import table_rows
-from aiops.pipeline.wording import gloss, is_number, target_name
+from aiops.report.curves import rows_of_target
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import table_rows
+from aiops.report.wording import gloss, is_number, target_name
 
 N_WORST = 6
 """Cases shown of each kind."""

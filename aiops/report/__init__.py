@@ -1,0 +1,1 @@
+"""The two HTML reports of a run: one to share, one that stays."""
