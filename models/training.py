@@ -299,7 +299,12 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if fresh:
         checkpoint.clear(folder)
-    facts = {"recipe": recipe.to_json(), "data": _data_digest(images, targets)}
+    facts = {
+        "recipe": recipe.to_json(),
+        "data": _data_digest(images, targets),
+        # Other threads or another torch add up in another order: the bits then differ.
+        "made_with": {"torch": str(torch.__version__), "threads": torch.get_num_threads()},
+    }
     with _sandbox(place):
         run = _Run(recipe, make_source(recipe, images, targets, place), place)
         saved = checkpoint.read_checkpoint(folder)
