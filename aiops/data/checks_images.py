@@ -276,12 +276,13 @@ def check_duplicates(
     The finding's case is the copy to be left out: of two subsets the one outside the test.
     """
     subsets = subset_of(cases) if cases else {}
-    copies: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    copies: dict[tuple[str, str], list[str]] = defaultdict(list)
     for case in facts.values():
-        images = case.images.values()
-        if images and not any(i.minimum == i.maximum or i.n_not_finite for i in images):
-            copies[tuple(i.content for i in images)].append(case.case_id)
-    for group in copies.values():
+        for column, image in case.images.items():
+            if image.minimum != image.maximum and not image.n_not_finite:
+                copies[column, image.content].append(case.case_id)
+    told: set[str] = set()
+    for (column, _), group in copies.items():
         order = sorted(group, key=lambda c: (SUBSET_RANK[subsets.get(c, "train")], c))
         first_in: dict[str, str] = {}
         for case_id in order:
@@ -292,10 +293,11 @@ def check_duplicates(
                 code, other = "DUPLICATE_ACROSS_SUBSETS", next(iter(first_in.values()))
                 where = f" ({subset} and {subsets[other]})"
             first_in.setdefault(subset, case_id)
-            if case_id != order[0]:
+            if case_id != order[0] and case_id not in told:
+                told.add(case_id)
                 said = f"the same pixels as {other}{where}"
                 said += _differences(facts[case_id], facts[other], cases)
-                file = _name(next(iter(facts[case_id].images.values())).ref)
+                file = _name(facts[case_id].images[column].ref)
                 yield finding(code, case_id=case_id, other=other, detail=said, file=file)
 
 

@@ -16,6 +16,9 @@ from aiops.data.findings import Finding, finding
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
 """Numbers by which tables say: not recorded."""
 
+COMMON_TO = 3
+"""Patients (or rows) from which on a value is a category, and not somebody's own."""
+
 FEW = 10
 """Values needed before a column is judged by its spread."""
 
@@ -56,8 +59,10 @@ def check_attributes(cases: Cases) -> Iterator[Finding]:
         raw = frame[f"raw:{name}"]
         group = group_of(raw, attribute, name=name)
         values = table.numbers(raw)
+        told = frame["patient_id"].groupby(raw).nunique().to_dict()
         for i in np.flatnonzero((raw.notna() & group.isna()).to_numpy()):
-            code, said = _why_no_group(str(raw.iloc[i]), values[i], name, attribute)
+            text = str(raw.iloc[i])
+            code, said = _why_no_group(text, told[text], values[i], (name, attribute))
             yield finding(
                 code, case_id=str(frame["case_id"].iloc[i]), file=attribute.column, detail=said
             )
@@ -76,17 +81,32 @@ def check_attributes(cases: Cases) -> Iterator[Finding]:
                 )
 
 
+def shown(text: str, n: int) -> str:
+    """Return a value as it may be shown: a text that few have could be a name or a date.
+
+    Examples
+    --------
+    >>> shown("X", 1), shown("divers", 7), shown("Ada Lovelace", 1)
+    ("'X'", "'divers'", 'a text of 12 characters')
+    """
+    is_common = n >= COMMON_TO and len(text) <= 30
+    if is_common or len(text) <= 4 or table.is_disguise(text):
+        return repr(text)
+    return f"a text of {len(text)} characters"
+
+
 def _why_no_group(
-    text: str, value: float, name: str, attribute: AttributeConfig
+    text: str, n: int, value: float, of: tuple[str, AttributeConfig]
 ) -> tuple[str, str]:
+    """Return the code and the detail of a value, which `n` patients have, without a group."""
+    name, attribute = of
     if table.is_disguise(text):
         return "MISSING_DISGUISED", f"{name} is {text!r}"
     if attribute.bands and np.isfinite(value):
         low, high = plausible_range(attribute, name=name)
         low = max(low, attribute.bands[0])
         return "ATTRIBUTE_OUT_OF_RANGE", f"{name} is {value:g}, outside {low:g} to {high:g}"
-    shown = repr(text) if len(text) <= 30 else f"a text of {len(text)} characters"
-    return "ATTRIBUTE_VALUE_UNKNOWN", f"{name} is {shown}"
+    return "ATTRIBUTE_VALUE_UNKNOWN", f"{name} is {shown(text, n)}"
 
 
 def _out_of_range(
@@ -208,7 +228,7 @@ def _check_outcome_values(
         )
     if len(absent) > 1:
         most = sorted(absent, key=lambda t: -absent[t])
-        said = ", ".join(repr(t) for t in most[:5]) + (" …" if len(most) > 5 else "")
+        said = ", ".join(shown(t, absent[t]) for t in most[:5]) + (" …" if len(most) > 5 else "")
         yield finding(
             "OUTCOME_OTHER_VALUES",
             file=target.label,
@@ -246,7 +266,7 @@ def check_features(cases: Cases) -> Iterator[Finding]:
     outcomes = {t.label: f"the outcome of {n}" for n, t in experiment.findings.items()}
     keys = {experiment.data.case: "the case id", experiment.data.patient: "the patient id"}
     for column, texts in cases.not_numbers.items():
-        said = ", ".join(repr(t) for t in list(texts)[:3])
+        said = ", ".join(shown(t, n) for t, n in list(texts.items())[:3])
         yield finding(
             "FEATURE_NOT_NUMERIC",
             file=column,

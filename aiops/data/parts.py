@@ -184,7 +184,7 @@ def _split_column(cases: Cases) -> "pd.Series[Any]":
 
 def _values_of(cases: Cases) -> str:
     values = sorted(_split_column(cases).unique())
-    return ", ".join(values[:10]) + (" …" if len(values) > 10 else "")
+    return ", ".join(values) if len(values) <= 10 else f"{len(values)} different values"
 
 
 def _one_side(subset: "pd.Series[Any]", cases: Cases, patients: pd.DataFrame) -> NDArray[Any]:

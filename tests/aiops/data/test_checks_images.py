@@ -287,3 +287,13 @@ def test_copies_across_subsets_name_the_training_copy(make):
     )
     inside = of(report, "DUPLICATE_IMAGE")
     assert [(f.case_id, f.other) for f in inside] == [("c0011", "c0010"), ("c0021", "c0020")]
+
+
+def test_one_channel_of_another_case_is_a_copy_too(make):
+    rows = make.rows(3)
+    for name in rows["case_id"]:
+        make.volume(f"{name}_t1.nii", volume(crc32(name.encode())))
+        make.volume(f"{name}_t2.nii", volume(7 if name != "c0001" else 8))
+    data = {"image": {"t1": "{case_id}_t1.nii", "t2": "{case_id}_t2.nii"}, "modality": "mri"}
+    (found,) = of(audit(make.cases(rows, data=data)), "DUPLICATE_IMAGE")
+    assert (found.case_id, found.other, found.file) == ("c0002", "c0000", "c0002_t2.nii")

@@ -43,13 +43,21 @@ def test_attributes_without_a_group_are_named_by_case(make):
     assert report.clean
 
 
-def test_a_long_text_in_an_attribute_is_not_repeated(make):
+def test_a_text_that_could_be_a_name_is_not_repeated(make):
     rows = make.rows().astype(object)
-    rows.loc[0, "sex"] = "Smith, John, born 1950-01-01, seen by"
+    rows.loc[0, "sex"] = "Ada Lovelace"
     (found,) = of(
         audit(make.cases(rows, data={"attributes": {"sex": SEX}})), "ATTRIBUTE_VALUE_UNKNOWN"
     )
-    assert found.detail == "sex is a text of 37 characters"
+    assert found.detail == "sex is a text of 12 characters"
+
+
+def test_a_value_that_several_patients_have_is_named(make):
+    rows = make.rows().astype(object)
+    rows.loc[[0, 2, 4], "sex"] = "divers"
+    report = audit(make.cases(rows, data={"attributes": {"sex": {**SEX, "per": "case"}}}))
+    found = of(report, "ATTRIBUTE_VALUE_UNKNOWN")
+    assert [f.detail for f in found] == ["sex is 'divers'"] * 3
 
 
 def test_a_range_holds_without_bands(make):
@@ -165,11 +173,14 @@ def test_features_that_leak_or_are_no_numbers(make):
     rows = make.rows().astype(object)
     rows["ward"] = np.where(rows["ill"] == 1, "oncology", "surgery")
     rows["weight"] = [str(i) for i in range(60)]
-    rows.loc[[1, 2], "weight"] = ["70 kg", "70 kg"]
+    rows.loc[[1, 2], "weight"] = ["70kg", "Ada Lovelace"]
     features = {"numeric": ["weight"], "categorical": ["ward", "patient", "sex"]}
     report = audit(make.cases(rows, data={"features": features}))
     (text,) = of(report, "FEATURE_NOT_NUMERIC")
-    assert (text.file, text.detail) == ("weight", "2 rows hold text such as '70 kg'")
+    assert (text.file, text.detail) == (
+        "weight",
+        "2 rows hold text such as '70kg', a text of 12 characters",
+    )
     said = {f.file: f.detail for f in of(report, "FEATURE_LEAKS")}
     assert said == {
         "ward": "its values alone tell ill in every case",
