@@ -35,7 +35,7 @@ class AttributeConfig(Config):
     )
     per: Literal["patient", "case"] = Field(
         default="patient",
-        description="`patient`: one value in all rows of a patient (sex). `case`: may differ (view).",
+        description="`patient`: one value for all of a patient's rows (sex). `case`: any (view).",
     )
 
 

@@ -354,13 +354,18 @@ def _suppressed(run_dir: Path) -> tuple["pd.DataFrame", "pd.DataFrame"]:
 def _shared_tables(run_dir: Path) -> Iterator[tuple[str, "pd.DataFrame"]]:
     import pandas as pd
 
+    from aiops.report.disclosure import is_telling
+
     if (run_dir / "metrics.parquet").exists():
         metrics, gaps = _suppressed(run_dir)
         yield "tables/metrics.json", metrics
         yield "tables/gaps.json", gaps
     codes = _read_optional(run_dir / "audit.json").get("codes", {})
     if codes:
-        rows = [{"code": code, **told} for code, told in codes.items()]
+        rows = [
+            {"code": code, **told, "n": None if is_telling(code, told["n"]) else told["n"]}
+            for code, told in codes.items()
+        ]
         yield "tables/audit.json", pd.DataFrame(rows)
     split = _read_optional(run_dir / "split.json")
     if split.get("counts"):

@@ -175,7 +175,7 @@ def _studies(number: int, is_ill: bool, rng: np.random.Generator) -> list[_Study
     for k in range(2 if rng.random() < 0.06 else 1):
         views = ("pa", "oblique", "lateral")[: 3 if rng.random() < 0.3 else 2]
         occult = rng.random() < OCCULT_SHARE
-        width = float(np.exp(rng.uniform(np.log(1.3), np.log(3.2))))
+        width = float(np.exp(rng.uniform(np.log(1.0), np.log(2.0))))
         gap = width if is_ill and not occult else None
         studies.append(_Study(f"S{number + 1:05d}{'ab'[k]}", views, is_ill, gap))
     return studies

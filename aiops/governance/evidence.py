@@ -208,7 +208,7 @@ def audit_clean(evidence: Evidence) -> Answer:
     silent = [code for code, found in dealt.items() if not str(found.get("reason") or "").strip()]
     value = "; ".join(
         [f"{code} × {codes[code]['n']}: stops" for code in stops]
-        + [f"{code} × {f['n']} {f['state']}: {f.get('reason') or '?'}" for code, f in dealt.items()]
+        + [f"{code} {f['state']}: {f.get('reason') or '?'}" for code, f in dealt.items()]
     )
     figures = tuple({"code": code, "n": f["n"], "state": f["state"]} for code, f in codes.items())
     if stops or silent:

@@ -45,6 +45,18 @@ def is_small(counts: "pd.Series[float]", below: int = BELOW) -> "pd.Series[bool]
     return (counts >= 1) & (counts < below)
 
 
+def is_telling(code: str, n: int, below: int = BELOW) -> bool:
+    """Return whether a count of audit findings could name the size of a hidden group.
+
+    Examples
+    --------
+    >>> is_telling("ATTRIBUTE_OUT_OF_RANGE", 7), is_telling("FILE_MISSING", 2)
+    (True, False)
+    """
+    of_people = code.startswith(("ATTRIBUTE_", "MISSING_", "OUTCOME_", "PATIENT_"))
+    return of_people and 0 < n < below
+
+
 def hidden_groups(counts: pd.DataFrame, already: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return the groups to hide so that no small count can be read or computed.
 

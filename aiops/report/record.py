@@ -21,6 +21,7 @@ from aiops.report.blocks import (
     Table,
 )
 from aiops.report.curves import FloatArray
+from aiops.report.disclosure import HIDDEN, is_telling
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import seal_sentence
 from aiops.report.verdict import verdict_chip
@@ -91,6 +92,12 @@ def training(files: RunFiles, experiment: Experiment) -> Section:
     return Section("training", title, "Training", tuple(blocks))
 
 
+def _how_often(code: str, n: object, *, is_shareable: bool) -> Cell:
+    if is_shareable and isinstance(n, int) and is_telling(code, n):
+        return HIDDEN
+    return count(n)
+
+
 def audit(files: RunFiles, experiment: Experiment) -> Section:
     """Return what the audit of the data found and what was done about it."""
     title, codes = "What was wrong with the data", files.audit.get("codes") or {}
@@ -104,7 +111,7 @@ def audit(files: RunFiles, experiment: Experiment) -> Section:
         (
             name,
             str(code.get("meaning", "")),
-            count(code.get("n")),
+            _how_often(name, code.get("n"), is_shareable=files.is_shareable),
             FINDING_CHIPS.get(str(code.get("state")), Chip(str(code.get("state", "")))),
             wording.text_of(code.get("reason")) or wording.DASH,
         )
