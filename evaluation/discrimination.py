@@ -79,7 +79,7 @@ class Ranked:
     def _block(self, block: Float32Array) -> tuple[FloatArray, FloatArray]:
         between, positive = self._tables
         segments = cast(Float32Array, between @ block)
-        cumulated = np.cumsum(segments, axis=0)
+        cumulated = np.cumsum(segments, axis=0, out=segments)
         weight = cast(Float32Array, positive @ block)
         below, up_to = cumulated[0:-1:2], cumulated[1::2]
         all_negative = cumulated[-1]

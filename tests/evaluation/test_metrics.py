@@ -26,9 +26,7 @@ every = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 
 def sample_of(cases, task):
     """Return cases as a sample; the same draws serve both tasks."""
-    y, s, d, who, failed = (
-        np.array(c) for c in (zip(*cases, strict=True) if cases else [[]] * 5)
-    )
+    y, s, d, who, failed = (np.array(c) for c in (zip(*cases, strict=True) if cases else [[]] * 5))
     patient = who.astype(np.int64)
     failed = failed.astype(bool)
     if task == "classification":
@@ -119,7 +117,7 @@ def test_a_group_of_one_is_never_ok(metric, case):
         bounds=(metric.low, metric.high),
     )  # fmt: skip
     assert found.reason
-    assert not found.low == found.high
+    assert found.low != found.high
 
 
 @pytest.mark.parametrize("kind", [True, False])
@@ -161,7 +159,12 @@ def test_failing_never_makes_a_figure_better(metric):
         return
     rng = np.random.default_rng(0)
     cases = [
-        (bool(y), float(np.clip(0.3 * y + rng.random() * 0.6, 0.01, 0.99)), rng.random() < 0.5, i % 8)
+        (
+            bool(y),
+            float(np.clip(0.3 * y + rng.random() * 0.6, 0.01, 0.99)),
+            rng.random() < 0.5,
+            i % 8,
+        )
         for i, y in enumerate(rng.integers(0, 2, 60))
     ]
     for i in range(0, 60, 7):

@@ -313,7 +313,7 @@ def test_odd_tables_are_named():
         evaluate_segmentation(masks().drop(columns="outcome"), SEG)
     with pytest.raises(ValueError, match="rows repeat a case_id, structure and metric"):
         evaluate_segmentation(pd.concat([masks(2), masks(2)]), SEG)
-    with pytest.raises(ValueError, match="plan.task is 'segmentation'"):
+    with pytest.raises(ValueError, match=r"plan\.task is 'segmentation'"):
         evaluate_classification(cohort(), SEG)
-    with pytest.raises(ValueError, match="plan.task is 'classification'"):
+    with pytest.raises(ValueError, match=r"plan\.task is 'classification'"):
         evaluate_segmentation(masks(), PLAN)
