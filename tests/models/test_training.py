@@ -39,6 +39,10 @@ def unbroken(tmp_path_factory):
     return folder, run(folder)
 
 
+class PowerCut(BaseException):
+    pass
+
+
 def end_of(folder):
     """Return all tensors a run ended with, and its scores."""
     saved = checkpoint.read_checkpoint(folder)
@@ -65,7 +69,7 @@ def test_it_learns_and_tells_what_happened(unbroken):
     assert sum(losses[-10:]) < sum(losses[:10])
     scores = {row["step"]: row["tune_score"] for row in trained.history if row["tune_score"]}
     assert sorted(scores) == list(range(5, 61, 5))
-    assert trained.best_score == max(scores.values()) == scores[trained.best_step]
+    assert trained.best_score == scores[trained.best_step]
     assert (
         trained.weights.keys()
         == checkpoint.network_tensors(killed_run.architectures.build(RECIPE)).keys()
@@ -94,8 +98,47 @@ def test_a_finished_run_is_returned_as_it_is(unbroken):
     assert all(torch.equal(again.weights[n], t) for n, t in trained.weights.items())
 
 
-class PowerCut(BaseException):
-    pass
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([0.9, 0.1, 0.2, 0.5, 0.6, 0.7, 0.4], 6),  # a lucky first is not kept
+        ([0.9, 0.9, 0.9, 0.1, 0.2, 0.3, 0.4], 3),
+        ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 7),
+        ([0.9, 0.1], 2),
+        ([0.1, 0.2, 0.9, 0.7, 0.8, 0.2, 0.1], 5),
+    ],
+)
+def test_the_mean_of_three_validations_decides(tmp_path, scores, best):
+    recipe = dataclasses.replace(
+        RECIPE, steps=len(scores), validate_every=1, checkpoint_every=1, ema=0.0
+    )
+    images, targets = killed_run.make_data()
+    told = iter(scores)
+    trained = train(
+        recipe, images, targets, validate=lambda predict: next(told), folder=tmp_path / "a"
+    )
+    assert (trained.best_step, trained.best_score) == (best, scores[best - 1])
+    seen = iter(range(len(scores)))
+
+    def dies(step, row):
+        if step == 4:
+            raise PowerCut
+
+    def again(**more):
+        return train(
+            recipe,
+            images,
+            targets,
+            validate=lambda predict: scores[next(seen)],
+            folder=tmp_path / "b",
+            **more,
+        )
+
+    if len(scores) > 4:
+        with pytest.raises(PowerCut):
+            again(on_step=dies)
+    assert again().best_step == best
+    assert_same_end(tmp_path / "a", tmp_path / "b")
 
 
 @pytest.mark.parametrize("survives", [0, 1, 2, 7, 20, 41])
