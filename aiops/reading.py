@@ -171,7 +171,9 @@ def _expand(data: Any, key: KeyPath = ()) -> tuple[Any, list[tuple[KeyPath, str,
                 (key, f"the variable {name} is not set", f"export {name}=/path/to/the/data")
             )
             return match.group(0)
-        return os.environ[name]
+        found = os.environ[name]
+        # A relative folder is meant from where one works, not from where the config stands.
+        return str(Path(found).resolve()) if Path(found).exists() else found
 
     return _VARIABLE.sub(value, data), problems
 

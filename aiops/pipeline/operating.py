@@ -54,17 +54,18 @@ def _chosen(rows: pd.DataFrame, point: OperatingPointConfig) -> dict[str, Any]:
     aim = getattr(point, kind)
     told = {"criterion": f"{kind} {aim:g} on tune", "chosen_on": "tune", "n": len(rows)}
     y_true = rows["y_true"].to_numpy(bool)
-    if not (y_true.any() if kind == "sensitivity" else (~y_true).any()):
-        why = "no diseased case" if kind == "sensitivity" else "no case without disease"
-        return {**told, "threshold": None, "criterion": f"{told['criterion']}: {why} there",
-                "reached": None}  # fmt: skip
-    chosen = choose_threshold(
-        y_true,
-        # A case the tool failed on is never called positive.
-        np.where(rows["failed"], -np.inf, rows["y_score"].to_numpy(float)),
-        patient_id=rows["patient_id"].to_numpy(str),
-        **{kind: aim},
-    )
+    # A case the tool failed on is called wrong at any threshold.
+    worst = np.where(y_true, -np.inf, np.inf)
+    try:
+        chosen = choose_threshold(
+            y_true,
+            np.where(rows["failed"], worst, rows["y_score"].to_numpy(float)),
+            patient_id=rows["patient_id"].to_numpy(str),
+            **{kind: aim},
+        )
+    except ValueError as fault:
+        criterion = f"{told['criterion']} cannot be chosen: {fault}"
+        return {**told, "criterion": criterion, "threshold": None, "reached": None}
     reached = chosen.reached
     return {
         **told,

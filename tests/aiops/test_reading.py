@@ -45,6 +45,16 @@ def test_a_sound_config_is_read_and_keeps_what_was_written(tmp_path, monkeypatch
     assert config.written["data"]["table"] == "${AIOPS_DATA}/cases.csv"
 
 
+def test_a_relative_data_folder_is_meant_from_where_one_works(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "configs").mkdir()
+    path = tmp_path / "configs" / "c.yaml"
+    path.write_text(GOOD.replace("table: cases.csv", "table: ${AIOPS_DATA}/cases.csv"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIOPS_DATA", "data")
+    assert read_config(path).experiment.data.table == str(tmp_path / "data" / "cases.csv")
+
+
 def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
     text = (
         GOOD.replace("modality: xray", "modality: xry")
