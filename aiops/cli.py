@@ -1,6 +1,5 @@
 """The command line: read, call one verb, write, print. Nothing is decided here."""
 
-import os
 import sys
 from importlib import import_module
 
@@ -115,8 +114,6 @@ def main() -> None:
     """Run the command line, and end with the exit code that says how it went."""
     from aiops.errors import AiopsError
 
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
     try:
         check_packages()
         code = cli.main(standalone_mode=False)

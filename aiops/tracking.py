@@ -245,6 +245,7 @@ def _store() -> Iterator["MlflowClient"]:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # MONAI may have imported it before
         try:
             if uri.startswith("sqlite:///"):
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -20,9 +20,9 @@ from aiops.data.phantom_people import Population, deal, draw_people
 from aiops.files import write_json, write_text
 
 CT_SCANNERS = {
-    "north_1": phantom_ct.CtScanner(blur_mm=1.6, noise_hu=16.0, spacing_mm=(3.8, 5.0)),
-    "north_2": phantom_ct.CtScanner(blur_mm=2.6, noise_hu=11.0, spacing_mm=(4.0, 6.0)),
-    "south_1": phantom_ct.CtScanner(blur_mm=2.0, noise_hu=20.0, spacing_mm=(3.6, 5.0)),
+    "north_1": phantom_ct.CtScanner(blur_mm=1.8, noise_hu=13.0, spacing_mm=(4.2, 5.0)),
+    "north_2": phantom_ct.CtScanner(blur_mm=2.8, noise_hu=9.0, spacing_mm=(4.4, 6.0)),
+    "south_1": phantom_ct.CtScanner(blur_mm=2.2, noise_hu=16.0, spacing_mm=(4.0, 6.0)),
 }
 """CT scanners of the kidney cohort."""
 
@@ -86,7 +86,7 @@ def make_kidney_ct(folder: Path, *, seed: int, n_patients: int = 84, faults: boo
     rng = np.random.default_rng(seed)
     cases = draw_people(CT_POPULATION, n_patients, rng)
     cases.insert(0, "case_id", [f"K{i + 1:04d}" for i in range(n_patients)])
-    cases["phase"] = deal({"unenhanced": 0.2, "venous": 0.8}, n_patients, rng)
+    cases["phase"] = deal({"venous": 0.7, "nephrographic": 0.3}, n_patients, rng)
     cases.insert(2, "image", [f"images/{case}.nii.gz" for case in cases["case_id"]])
     cases.insert(3, "label", [f"labels/{case}.nii.gz" for case in cases["case_id"]])
     has_tumour = deal({"yes": TUMOUR_SHARE, "no": 1 - TUMOUR_SHARE}, n_patients, rng) == "yes"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 KIDNEY, TUMOUR = 1, 2
-PHASES = ("unenhanced", "venous")
+PHASES = ("venous", "nephrographic")
 
 _FINE = 2
 _AIR, _FAT, _MUSCLE, _GAS = -1000, -105, 52, -850
@@ -106,7 +106,7 @@ class _Canvas:
         )
         within = scanner.spacing_mm[0] * rng.uniform(0.93, 1.07)
         between = scanner.spacing_mm[1] * rng.choice([0.8, 1.0, 1.0, 1.2])
-        extent = (2 * half[0] + 24, 2 * half[1] + 30, rng.uniform(150, 185))
+        extent = (2 * half[0] + 24, 2 * half[1] + 30, rng.uniform(140, 170))
         spacing = (within, within, between)
         shape = tuple(round(mm / step) for mm, step in zip(extent, spacing, strict=True))
         canvas = cls((shape[0], shape[1], shape[2]), spacing)
@@ -168,7 +168,7 @@ def _paint_wall(canvas: _Canvas, patient: Patient, rng: np.random.Generator) -> 
             canvas.paint(rib, (4.5, 13, 6), 380, tilt=(0.3 * side, 0.5))
     for height in np.arange(-100, 110, 34) + rng.uniform(-8, 8):
         canvas.paint((0, spine, height), (24, 19, 17), 330)
-        canvas.paint((0, spine, height), (21, 16, 14), rng.normal(190, 15))
+        canvas.paint((0, spine, height), (21, 16, 14), rng.normal(125, 12))
         canvas.paint((0, spine, height + 17), (22, 17, 4.5), 80)
         canvas.paint((0, spine - 44, height), (4, 16, 9), 300)
         for side in (-1, 1):
@@ -182,7 +182,7 @@ def _paint_organs(canvas: _Canvas, patient: Patient, rng: np.random.Generator) -
     a, b = canvas.half_mm
     venous = patient.phase == "venous"
     drop = rng.normal(0, 12)
-    liver, spleen = (rng.normal(110, 8), rng.normal(125, 8)) if venous else (58, 48)
+    liver, spleen = rng.normal(108, 6), rng.normal(115, 6)
     size = tuple(np.array([78, 66, 82]) * rng.normal(1, 0.05, 3))
     canvas.paint((0.55 * a, 0.15 * b, 62 + drop), size, liver, tilt=(0.15, 0), inside=True)
     canvas.paint((0.12 * a, 0.42 * b, 78 + drop), (60, 36, 42), liver, inside=True)
@@ -191,7 +191,7 @@ def _paint_organs(canvas: _Canvas, patient: Patient, rng: np.random.Generator) -
     canvas.paint((-0.42 * a, 0.42 * b, 74 + drop), (44, 34, 40), 40, inside=True)
     canvas.paint((-0.42 * a, 0.48 * b, 76 + drop), (35, 25, 34), 15, inside=True)
     canvas.paint((-0.42 * a, 0.64 * b, 78 + drop), (24, 9, 24), _GAS, inside=True)
-    blood = rng.normal(155, 10) if venous else 42
+    blood = rng.normal(140 if venous else 120, 6)
     canvas.paint((-9, -0.47 * b + 31, 0), (9.5, 9.5, _LONG), blood)
     canvas.paint((17, -0.47 * b + 30, 0), (12, 9.5, _LONG), blood - 8)
 
@@ -220,7 +220,7 @@ def _paint_kidneys(canvas: _Canvas, patient: Patient, rng: np.random.Generator) 
     """Two kidneys in their fat, each with its sinus; a tumour in one, a cyst in some."""
     b = canvas.half_mm[1]
     venous = patient.phase == "venous"
-    parenchyma = rng.normal(160, 12) if venous else rng.normal(34, 2.5)
+    parenchyma = rng.normal(180 if venous else 196, 7)
     bearer = int(rng.integers(2)) if patient.has_tumour else -1
     for i, side in enumerate((1, -1)):
         size = np.array([26, 23, 53]) * rng.normal(1, 0.06) * rng.normal(1, 0.04, 3)
@@ -229,14 +229,14 @@ def _paint_kidneys(canvas: _Canvas, patient: Patient, rng: np.random.Generator) 
         tilt = (-side * rng.normal(0.20, 0.05), rng.normal(-0.12, 0.05))
         canvas.paint(tuple(centre), tuple(size + 11), _FAT, tilt=tilt, inside=True)
         canvas.paint(tuple(centre), tuple(size), parenchyma, tilt=tilt, label=KIDNEY)
-        if venous:  # the pyramids take up less than the cortex
+        if venous:  # the pyramids take up the contrast after the cortex
             for height in np.linspace(-0.6, 0.6, 6):
                 along = height * size[2]
                 pyramid = centre + np.array([side * 3 + tilt[0] * along, 0, along])
                 canvas.paint(tuple(pyramid), (8, 8, 5.5), parenchyma - 38)
         hilum = centre - [side * 0.62 * size[0], 0, 0]
         canvas.paint(tuple(hilum), tuple(size * [0.55, 0.42, 0.5]), -85, tilt=tilt, label=0)
-        canvas.paint(tuple(hilum), (9, 5, 11), 12 if not venous else 60, label=0)
+        canvas.paint(tuple(hilum), (9, 5, 11), 60 if venous else 90, label=0)
         if rng.random() < 0.25:
             at, _ = _on_surface(centre, size, tilt, side, rng)
             canvas.paint(tuple(at), (rng.uniform(6, 11),) * 3, 5, label=0)
@@ -244,7 +244,7 @@ def _paint_kidneys(canvas: _Canvas, patient: Patient, rng: np.random.Generator) 
             radius = float(np.clip(rng.lognormal(np.log(17), 0.35), 10, 32))
             at, outward = _on_surface(centre, size, tilt, side, rng)
             at = at + outward * radius * rng.uniform(-0.3, 0.45)
-            hu = parenchyma - rng.uniform(55, 85) if venous else parenchyma + rng.uniform(6, 14)
+            hu = parenchyma - rng.uniform(65, 95)
             shape = tuple(radius * rng.normal(1, 0.06, 3))
             canvas.paint(tuple(at), shape, hu, label=TUMOUR)
             if radius > 20:  # large ones die off in the middle

@@ -74,7 +74,7 @@ class Quality:
 
 
 SHARP = Quality(blur_px=0.35, noise=0.012, grain_px=0.0, contrast=0.92)
-WORN = Quality(blur_px=2.6, noise=0.05, grain_px=1.6, contrast=0.60)
+WORN = Quality(blur_px=2.2, noise=0.085, grain_px=1.3, contrast=0.60)
 
 
 @dataclass(frozen=True)

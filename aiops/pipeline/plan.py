@@ -170,7 +170,7 @@ def plan_grid(experiment: Experiment, found: dict[str, Any]) -> Any:
     spacing, size = None, None
     if experiment.task == "classification":
         side = train.image_size
-        size = (side,) * n_dims if side else image_size(median_shape(found))
+        size = (side,) * n_dims if side else image_size(median_shape(found), found["n_cases"])
     elif found["images"]["spacing_mm"] or train.spacing_mm:
         spacing = tuple(train.spacing_mm or median_spacing(found))
         if len(spacing) != n_dims:

@@ -1,0 +1,104 @@
+"""The demo finds what was planted, decides by it, and decides otherwise where nothing was."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aiops import demo
+from aiops.errors import ConfigError
+from aiops.home import configs_dir
+from aiops.pipeline.run import run
+
+
+@contextmanager
+def no_bar(title):
+    yield lambda done, total: None
+
+
+def gate(*items):
+    told = [
+        {"id": name, "outcome": outcome, "reason": f"reason of {name}", "would_decide": "34 more"}
+        for name, outcome in items
+    ]
+    return {"gate": {"items": told}}
+
+
+def test_a_failing_gate_leads_to_a_rejection_for_what_failed():
+    proposal = demo.proposal_for(gate(("primary", "pass"), ("fairness", "fail")))
+    assert (proposal["outcome"], proposal["reasons"]) == ("reject", ("R13",))
+    assert "Reason of fairness." in proposal["rationale"]
+
+
+def test_an_open_item_leads_to_a_condition_that_names_it():
+    proposal = demo.proposal_for(gate(("primary", "pass"), ("fairness", "undecided")))
+    assert proposal["outcome"] == "approve-with-conditions"
+    assert proposal["conditions"][0].startswith("fairness: 34 more; aiops demo; ")
+
+
+def test_a_passed_gate_leads_to_an_approval():
+    assert demo.proposal_for(gate(("primary", "pass")))["outcome"] == "approve"
+
+
+def test_cohorts_that_decisions_rest_on_are_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path))
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "cohorts.json").write_text(json.dumps({"seed": 0, "bias": True}))
+    demo.make_cohorts(seed=0)
+    with pytest.raises(ConfigError, match="decisions rest on it"):
+        demo.make_cohorts(seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_demo_ends_with_three_decisions_and_again_decides_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path))
+    said: list[str] = []
+    found = demo.demo(seed=0, say=said.append, bar=no_bar)
+    outcomes = {s: p["decision"]["outcome"] for s, p in found["projects"].items()}
+    assert outcomes == {
+        "demo-wrist-fracture": "reject",
+        "demo-kidney-ct": "approve-with-conditions",
+        "demo-endoscopy-letters": "reject",
+    }
+    wrist, kidney, letters = (p["decision"] for p in found["projects"].values())
+    assert wrist["reasons"][0]["code"] == "R13"
+    assert "more patients of group ethnicity=asian" in kidney["conditions"][0]["text"]
+    assert letters["subject"] == []
+    for record in (wrist, kidney, letters):
+        assert record["made_by_program"]
+        assert record["statement"] == "made by a program, not a board"
+    for slug, cohort in (("demo-wrist-fracture", "wrist"), ("demo-kidney-ct", "kidney_ct")):
+        audit = json.loads(
+            (Path(found["projects"][slug]["run"]["folder"]) / "audit.json").read_text()
+        )
+        named = {(f["code"], f["case_id"]) for f in audit["findings"]}
+        for fault in found["planted"][cohort]:
+            assert (fault["code"], fault["case_id"]) in named
+    lines = "\n".join(demo.demo_lines(found))
+    assert "Made by a program, not a board" in lines
+    again = demo.demo(seed=0, say=said.append, bar=no_bar)
+    assert [p["decision"]["id"] for p in again["projects"].values()] == [
+        p["decision"]["id"] for p in found["projects"].values()
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gate_answers_by_the_planted_bias_over_seeds(tmp_path, monkeypatch, seed, bias):
+    from aiops.data.phantom import make_wrist
+
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path))
+    make_wrist(tmp_path / "demo" / "wrist", seed=seed, bias=bias)
+    done = run(configs_dir() / "demo_wrist.yaml", say=lambda line: None, bar=no_bar, tracked=False)
+    harmed = [g for g in done["evaluation"]["verdict"]["groups"] if g["verdict"] == "concern"]
+    proposal = demo.proposal_for(done)
+    if bias:
+        assert [(g["attribute"], g["group"]) for g in harmed] == [("ethnicity", "black")]
+        assert (proposal["outcome"], proposal["reasons"][0]) == ("reject", "R13")
+    else:
+        assert harmed == []
+        assert proposal["outcome"] in ("approve", "approve-with-conditions")
