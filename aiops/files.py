@@ -108,7 +108,7 @@ def read_table(path: Path) -> "pd.DataFrame":
     Raises
     ------
     DataError
-        If the file is not there.
+        If the file is not there, or is no table.
     """
     import pandas as pd
 
@@ -116,4 +116,11 @@ def read_table(path: Path) -> "pd.DataFrame":
         raise DataError(
             f"{path.name} is not there", where=str(path), fix="run the stage that writes it first"
         )
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as fault:  # pyarrow's ArrowInvalid is a ValueError
+        raise DataError(
+            f"{path.name} is not a readable table",
+            where=str(path),
+            fix="delete it and run the stage that writes it again",
+        ) from fault

@@ -21,6 +21,7 @@ OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defe
 @click.option("--task", default="", help="segmentation or classification.")
 @click.option("--owner", default="", help="Who answers for it.")
 @click.option("--problem", default="", help="The clinical problem, in a few sentences.")
+@click.option("--revisits", default="", help="Number of the closed case that this tries again.")
 @json_option
 def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
     """Take a use case into the register: it gets its number, and can be decided on."""

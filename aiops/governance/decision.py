@@ -20,6 +20,7 @@ from aiops.governance.policy import (
     check_gates,
     policy_sha256,
     read_reasons,
+    require_policy_of_config,
 )
 from aiops.governance.record import (
     BY_PEOPLE,
@@ -165,14 +166,14 @@ def _case(proposal: Proposal) -> UseCase:
         raise GateError(
             f"'{proposal.use_case}' is not in the register of use cases, so nobody can approve it",
             where="--use-case",
-            fix="register it first; the run stays as it is",
+            fix=f"register it first: aiops usecase {proposal.use_case} --title TITLE",
         )
     case = case or usecase.find(proposal.use_case)
     if case.is_closed:
         raise GateError(
             f"{case.id} {case.slug} is {case.state}, and a closed case does not reopen",
             where=f"use case {case.id}: decisions {', '.join(case.decisions)}",
-            fix=f"register a new case that says `revisits: {case.id}`",
+            fix=f"register a new case: aiops usecase SLUG --title TITLE --revisits {case.id}",
         )
     for name in ("by", "rationale"):
         if not getattr(proposal, name).strip():
@@ -230,6 +231,8 @@ def _gates(proposal: Proposal, case: UseCase, run_dir: Path | None) -> Gates | N
     if not approves and not (run_dir / GATES_FILE).exists():
         return None
     gates = check_gates(run_dir)
+    if approves:
+        require_policy_of_config(gates, run_dir)
     failing = [item for item in gates["items"] if item["outcome"] == "fail"]
     if approves and failing:
         raise GateError(

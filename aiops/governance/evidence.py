@@ -13,7 +13,7 @@ import yaml
 
 from aiops.config import Experiment
 from aiops.errors import StageError
-from aiops.files import plain, read_json
+from aiops.files import plain, read_json, read_table
 from aiops.provenance import content_hash
 
 if TYPE_CHECKING:
@@ -92,8 +92,6 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
     StageError
         If the run was not evaluated.
     """
-    import pandas as pd
-
     for name in REQUIRED:
         if not (run_dir / name).exists():
             raise StageError(
@@ -102,9 +100,7 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
                 fix="run `aiops evaluate` first",
             )
     if experiment is None:
-        text = (run_dir / "resolved.yaml").read_text(encoding="utf-8")
-        experiment = Experiment.model_validate(yaml.safe_load(text))
-    there = [n for n in (*REQUIRED, *OPTIONAL, *BYTES_ONLY) if (run_dir / n).exists()]
+        experiment = read_experiment(run_dir)
     audit = run_dir / "audit.json"
     run = run_dir / "run.json"
     told = read_json(run) if run.exists() else {}
@@ -112,11 +108,23 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
         experiment=experiment,
         evaluation=read_json(run_dir / "evaluation.json"),
         audit=read_json(audit) if audit.exists() else None,
-        gaps=pd.read_parquet(run_dir / "gaps.parquet"),
+        gaps=read_table(run_dir / "gaps.parquet"),
         run_id=told.get("mlflow_run_id"),
         run_name=told.get("run_name", run_dir.name),
-        sha256={name: content_hash(run_dir / name) for name in sorted(there)},
+        sha256=evidence_hashes(run_dir),
     )
+
+
+def read_experiment(run_dir: Path) -> Experiment:
+    """Read the config that a run was made with."""
+    text = (run_dir / "resolved.yaml").read_text(encoding="utf-8")
+    return Experiment.model_validate(yaml.safe_load(text))
+
+
+def evidence_hashes(run_dir: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a gate binds, of those that are there."""
+    there = [n for n in (*REQUIRED, *OPTIONAL, *BYTES_ONLY) if (run_dir / n).exists()]
+    return {name: content_hash(run_dir / name) for name in sorted(there)}
 
 
 def primary_bound(evidence: Evidence) -> Answer:

@@ -14,11 +14,19 @@ from aiops import home
 from aiops.config import Config, Experiment
 from aiops.errors import ConfigError, GateError
 from aiops.files import plain, read_json
-from aiops.governance.evidence import CHECKS, Answer, Outcome, read_evidence
+from aiops.governance.evidence import (
+    CHECKS,
+    Answer,
+    Outcome,
+    evidence_hashes,
+    read_evidence,
+    read_experiment,
+)
 from aiops.lookup import nearest, pick
-from aiops.provenance import content_hash, json_hash
+from aiops.provenance import json_hash
 
 GATES_FILE = "gates.json"
+GATES_KEYS = {"evaluated", "policy_text", "policy_sha256", "outcome", "items"}
 _WORST_FIRST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
 
 
@@ -197,11 +205,12 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
             "no gate was answered for this run", where=str(run_dir), fix="run `aiops gate` first"
         )
     gates: dict[str, Any] = read_json(path)
-    changed = [
-        name
-        for name, sha256 in gates["evaluated"].items()
-        if not (run_dir / name).exists() or content_hash(run_dir / name) != sha256
-    ]
+    if not isinstance(gates, dict) or not gates.keys() >= GATES_KEYS:
+        raise GateError(
+            f"{GATES_FILE} is not what a gate writes", where=str(path), fix="run `aiops gate` again"
+        )
+    noted, there = dict(gates["evaluated"]), evidence_hashes(run_dir)
+    changed = sorted(n for n in noted.keys() | there.keys() if noted.get(n) != there.get(n))
     if changed:
         raise GateError(
             f"the evaluation changed after the gate: {', '.join(changed)}",
@@ -219,6 +228,24 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
             "edited the file",
         )
     return gates
+
+
+def require_policy_of_config(gates: dict[str, Any], run_dir: Path) -> None:
+    """Hold the policy that was asked to the one that the run's config names, as it is today.
+
+    Raises
+    ------
+    GateError
+        If it is another: an old answer stands, but nobody may approve by it.
+    """
+    named = read_policy(read_experiment(run_dir).gate)
+    if gates["policy_sha256"] != policy_sha256(named):
+        raise GateError(
+            f"the gate was asked by another policy than {named.name} {named.version}, "
+            "which the run's config names",
+            where=str(run_dir / GATES_FILE),
+            fix="run `aiops gate` again, and look at what it says now",
+        )
 
 
 def _read_yaml(path: Path) -> Any:

@@ -121,7 +121,7 @@ def find(slug_or_id: str) -> UseCase:
         raise ConfigError(
             f"'{slug_or_id}' is not known: no use case is registered yet",
             where=str(ledger.book_path(ledger.USE_CASES)),
-            fix="register it first",
+            fix=f"register it first: aiops usecase {slug_or_id} --title TITLE",
         )
     return pick(known, slug_or_id, where="register of use cases: slug or number")
 

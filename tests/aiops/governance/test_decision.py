@@ -224,7 +224,7 @@ def test_a_closed_case_does_not_reopen(gated):
     decided("reject", reasons=["R13"], run_dir=folder)
     fault = refused("approve", run_dir=folder)
     assert fault.what == "UC-0001 chest-effusion is rejected, and a closed case does not reopen"
-    assert "revisits: UC-0001" in fault.fix
+    assert "--revisits UC-0001" in fault.fix
 
 
 def test_a_deferred_case_is_decided_again_and_the_chain_holds(gated):
@@ -261,3 +261,26 @@ def test_a_condition_that_is_wrong_says_its_form(text, what):
 def test_what_a_condition_says_may_hold_a_semicolon():
     told = parse_condition("primary: read twice; by two; Dr Okafor; 2999-01-01")
     assert (told.text, told.owner) == ("read twice; by two", "Dr Okafor")
+
+
+def test_nobody_approves_by_a_policy_that_asks_less(gated):
+    folder = gated(verdicts=("concern", "adequate"))
+    less = read_policy("gate_basic")
+    less = less.model_copy(update={"items": tuple(i for i in less.items if i.id == "audit")})
+    write_json(folder / "gates.json", evaluate_gate(less, folder))
+    assert read_json(folder / "gates.json")["outcome"] == "pass"
+    fault = refused("approve", run_dir=folder)
+    assert fault.what == (
+        "the gate was asked by another policy than gate_basic 1.0.0, which the run's config names"
+    )
+    assert "run `aiops gate` again" in fault.fix
+
+
+def test_a_gate_that_binds_fewer_files_or_is_no_gate_is_refused(gated):
+    folder = gated()
+    gates = read_json(folder / "gates.json")
+    del gates["evaluated"]["metrics.parquet"]
+    write_json(folder / "gates.json", gates)
+    assert "metrics.parquet" in refused("approve", run_dir=folder).what
+    write_json(folder / "gates.json", {"outcome": "pass"})
+    assert refused("approve", run_dir=folder).what == "gates.json is not what a gate writes"
