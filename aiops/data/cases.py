@@ -48,7 +48,7 @@ class Cases:
     outcome_values : dict
         For each target, the texts of its label column and their rows.
     not_numbers : dict
-        For each numeric feature, the texts in it that are no numbers and their rows.
+        For each numeric feature and score, the texts in it that are no numbers and their rows.
     """
 
     frame: pd.DataFrame
@@ -157,7 +157,7 @@ def read_cases(experiment: Experiment, *, config_path: Path | None = None) -> Ca
         patients_known=data.patient != NOT_RECORDED,
         notes=tuple(notes),
         outcome_values={n: _counts(text[t.label]) for n, t in experiment.findings.items()},
-        not_numbers=_not_numbers(text, data),
+        not_numbers=_not_numbers(text, experiment),
     )
 
 
@@ -373,9 +373,15 @@ def _features(text: pd.DataFrame, data: DataConfig) -> dict[str, Any]:
     return columns
 
 
-def _not_numbers(text: pd.DataFrame, data: DataConfig) -> dict[str, dict[str, int]]:
-    numeric = data.features.numeric if data.features else []
-    found = {c: _counts(text[c][np.isnan(table.numbers(text[c]))]) for c in numeric}
+def _not_numbers(text: pd.DataFrame, experiment: Experiment) -> dict[str, dict[str, int]]:
+    features = experiment.data.features
+    found = {
+        c: _counts(text[c][np.isnan(table.numbers(text[c]))])
+        for c in (features.numeric if features else [])
+    }
+    for score in [t.score for t in experiment.findings.values() if t.score is not None]:
+        told = _counts(text[score][np.isnan(table.numbers(text[score]))])
+        found[score] = {t: n for t, n in told.items() if not table.is_disguise(t)}
     return {column: counts for column, counts in found.items() if counts}
 
 

@@ -242,6 +242,21 @@ def check_scores(cases: Cases) -> Iterator[Finding]:
         if target.score is None:
             continue
         score = cases.frame[f"score:{name}"]
+        if said := cases.not_numbers.get(target.score):
+            texts = ", ".join(shown(t, n) for t, n in list(said.items())[:3])
+            yield finding(
+                "SCORE_NOT_NUMERIC",
+                file=target.score,
+                detail=f"{sum(said.values())} rows hold text such as {texts}",
+            )
+        elif score.isna().all():
+            yield finding(
+                "SCORE_MISSING",
+                severity="stop",
+                file=target.score,
+                detail=f"no case has a score for {name}",
+            )
+            continue
         for case_id in cases.frame.loc[score.isna(), "case_id"]:
             yield finding(
                 "SCORE_MISSING", case_id=case_id, file=target.score, detail=f"no score for {name}"
@@ -266,6 +281,8 @@ def check_features(cases: Cases) -> Iterator[Finding]:
     outcomes = {t.label: f"the outcome of {n}" for n, t in experiment.findings.items()}
     keys = {experiment.data.case: "the case id", experiment.data.patient: "the patient id"}
     for column, texts in cases.not_numbers.items():
+        if column not in features.numeric:
+            continue
         said = ", ".join(shown(t, n) for t, n in list(texts.items())[:3])
         yield finding(
             "FEATURE_NOT_NUMERIC",

@@ -275,6 +275,12 @@ _CODES = (
         "Ask the vendor why; failures count against the product.",
     ),
     Code(
+        "SCORE_NOT_NUMERIC",
+        "stop",
+        "A score column holds text that is no number, such as 0,85 with a comma.",
+        "Write decimals with a point; list a word that means no score in data.missing.",
+    ),
+    Code(
         "SCORE_OUT_OF_RANGE",
         "stop",
         "A score that is said to be a probability is not between 0 and 1.",

@@ -155,6 +155,28 @@ def test_an_outcome_of_one_class_stops_where_the_claim_is_about_it(make):
     assert (second.file, second.severity) == ("rare", "note")
 
 
+def test_scores_that_are_no_numbers_stop(make):
+    rows = make.rows()
+    rows["p"] = [f"0,{i:02d}" for i in range(60)]
+    targets = {"ill": {"label": "ill", "positive": [1], "score": "p"}}
+    report = audit(make.cases(rows, targets=targets, train=None))
+    (found,) = of(report, "SCORE_NOT_NUMERIC")
+    assert (found.file, found.severity) == ("p", "stop")
+    assert found.detail == "60 rows hold text such as '0,00', '0,01', '0,02'"
+    rows["p"] = ["n/a", *(i / 60 for i in range(59))]  # a word for no score is a missing score
+    report = audit(make.cases(rows, targets=targets, train=None))
+    assert of(report, "SCORE_NOT_NUMERIC") == []
+    assert [f.severity for f in of(report, "SCORE_MISSING")] == ["note"]
+
+
+def test_a_tool_without_any_score_stops(make):
+    rows = make.rows()
+    rows["p"] = ""
+    targets = {"ill": {"label": "ill", "positive": [1], "score": "p"}}
+    (found,) = of(audit(make.cases(rows, targets=targets, train=None)), "SCORE_MISSING")
+    assert (found.severity, found.detail) == ("stop", "no case has a score for ill")
+
+
 def test_scores_that_are_missing_or_no_probabilities(make):
     rows = make.rows()
     rows["p"] = np.linspace(0, 1, 60)
