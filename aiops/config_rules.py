@@ -81,6 +81,25 @@ def primary_is_known(data: dict[str, Any]) -> Found:
         yield ("primary", "metric"), f"{metric} needs an operating point", fix
 
 
+def values_are_possible(data: dict[str, Any]) -> Found:
+    """Hold the acceptable value and the margin to what the primary metric can be."""
+    from evaluation.metrics import METRICS
+
+    metric = METRICS.get(str(block(data, "primary").get("metric")))
+    if metric is None:
+        return
+    low, high = metric.low, metric.high
+    acceptable = block(data, "primary").get("acceptable")
+    if isinstance(acceptable, int | float) and not low <= acceptable <= high:
+        what = f"{metric.name} is never {acceptable:g}, so the gate could give one answer only"
+        fix = f"between {low:g} and {high:g}" + (", e.g. 0.85 for 85 %" if high == 1 else "")
+        yield ("primary", "acceptable"), what, fix
+    margin = block(data, "fairness").get("margin")
+    if isinstance(margin, int | float) and margin >= high - low:
+        what = f"no gap in {metric.name} reaches {margin:g}, so every group would be adequate"
+        yield ("fairness", "margin"), what, f"less than {high - low:g}, e.g. 0.05 for 5 points"
+
+
 def operating_point_is_one(data: dict[str, Any]) -> Found:
     """Hold the threshold to one way, and to cases it can be chosen on."""
     if "operating_point" not in data:
@@ -138,7 +157,7 @@ def split_is_whole(data: dict[str, Any]) -> Found:
         yield ("split", "column"), "by patient reads no column", "delete it, or `by: column`"
     for part in ("test", "tune"):
         share = split.get(part)
-        if isinstance(share, list) and by not in ("site", "column"):
+        if isinstance(share, list) and by not in ("site", "time", "column"):
             fix = "write a share such as 0.2, or `by: column`"
             yield ("split", part), f"a list of values, but the split is by {by}", fix
         elif isinstance(share, int | float) and not 0 < share < 1:
@@ -168,6 +187,11 @@ def data_fit_task(data: dict[str, Any]) -> Found:
         yield ("data",), "a table model needs data.features", fix
     elif task == "classification" and modality != "table" and trains and "image" not in cases:
         yield ("data",), "a model of images needs data.image", "add the column or a pattern"
+    features = block(cases, "features")
+    columns = [c for k in ("numeric", "categorical") for c in listed(features.get(k) or [])]
+    twice = sorted({str(c) for c in columns if columns.count(c) > 1})
+    if twice:
+        yield ("data", "features"), f"named twice: {', '.join(twice)}", "keep one of them"
 
 
 def scores_or_training(data: dict[str, Any]) -> Found:
@@ -179,6 +203,9 @@ def scores_or_training(data: dict[str, Any]) -> Found:
         if data.get("train") is None and isinstance(target, dict) and not has_score:
             fix = "add `score: COLUMN`, or `train: {budget_minutes: 10}`"
             yield ("targets", name), "has no score and nothing is trained", fix
+        elif has_score and target["score"] == target.get("label"):
+            fix = "name the column that holds what the tool said"
+            yield ("targets", name), "score and label are one column: it would be right always", fix
         elif data.get("train") is not None and has_score:
             fix = "delete `train` to evaluate the scores, or `score` to train"
             yield ("targets", name), "has a ready score, but a model is trained", fix
@@ -227,6 +254,7 @@ def gate_is_there(data: dict[str, Any]) -> Found:
 RULES: tuple[Callable[[dict[str, Any]], Found], ...] = (
     targets_fit_task,
     primary_is_known,
+    values_are_possible,
     operating_point_is_one,
     attributes_are_sound,
     names_are_attributes,

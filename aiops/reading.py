@@ -141,7 +141,11 @@ def _override(document: Document, overrides: Sequence[str], path: Path) -> Itera
         if not isinstance(block, dict):
             yield Problem("command line", name, "goes into a value that has no keys", str(path))
             continue
-        block[keys[-1]] = parse_value(value)
+        try:
+            block[keys[-1]] = parse_value(value)
+        except yaml.YAMLError:
+            yield Problem("command line", name, f"'{value}' is not YAML", "quote it, or close it")
+            continue
         document.lines[tuple(keys)] = 0
 
 

@@ -11,6 +11,9 @@ import yaml
 
 Path = tuple[str | int, ...]
 
+DEEPEST = 50
+"""Levels of a document, far more than a config has."""
+
 
 @dataclass
 class Document:
@@ -71,6 +74,8 @@ def parse_value(text: str) -> Any:
 
 def _build(loader: _Loader, node: yaml.Node, path: Path, document: Document) -> Any:
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > DEEPEST:  # an alias inside its own anchor has no end
+        raise yaml.MarkedYAMLError(problem="it holds itself", problem_mark=node.start_mark)
     if isinstance(node, yaml.MappingNode):
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:

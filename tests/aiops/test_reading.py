@@ -114,6 +114,20 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
             "targets.fracture",
             "is not a finding",
         ),
+        ("acceptable: 0.9", "acceptable: 85", "primary.acceptable", "roc_auc is never 85"),
+        ("margin: 0.05", "margin: 5", "fairness.margin", "every group would be adequate"),
+        (
+            "image: file",
+            "features: {numeric: [age, bmi], categorical: [age]}\n  image: file",
+            "data.features",
+            "named twice: age",
+        ),
+        (
+            "positive: [1]",
+            "positive: [1], score: fracture",
+            "targets.fracture",
+            "score and label are one column",
+        ),
         ("train: {budget_minutes: 1}", "train: {steps: many}", "train.steps", "valid integer"),
     ],
 )
@@ -148,7 +162,8 @@ def test_overrides_are_checked_as_if_written(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(GOOD)
     assert read_config(path, ["split.seed=7"]).experiment.split.seed == 7
-    found = problems(tmp_path, GOOD, "split.sede=7", "nonsense")
+    found = problems(tmp_path, GOOD, "split.sede=7", "nonsense", "targets.fracture.positive=[")
+    assert found["targets.fracture.positive"].startswith("command line: '[' is not YAML")
     assert found["split.sede"].startswith("command line: not a known key | did you mean 'seed'?")
     assert found["nonsense"].startswith("command line: not of the form key=value")
 
@@ -165,6 +180,7 @@ def test_only_our_own_variables_are_read(tmp_path, monkeypatch):
     ("text", "words"),
     [
         ("a: [1\nb: 2", "not YAML"),
+        ("a: &a [*a]\n", "not YAML: it holds itself"),
         ("- 1\n- 2\n", "a config is a mapping"),
         (GOOD + "task: segmentation\n", "the key 'task' is written twice"),
     ],
