@@ -120,6 +120,18 @@ def main() -> None:
     except AiopsError as error:
         click.echo(f"{type(error).__name__}: {error}", err=True)
         code = error.exit_code
+    except BrokenPipeError:  # who reads the screen has gone: `aiops list | head`
+        raise
+    except OSError as error:
+        if error.filename is None or not error.strerror:
+            raise  # not about a file of the person's: the whole story is wanted
+        fault = AiopsError(
+            f"{error.strerror}",
+            where=str(error.filename),
+            fix="see that the folder is there, may be written to and has room; then run it again",
+        )
+        click.echo(f"{type(error).__name__}: {fault}", err=True)
+        code = fault.exit_code
     except click.exceptions.Abort:
         click.echo("stopped; what was finished is kept, run the command again to go on", err=True)
         code = 1

@@ -74,15 +74,29 @@ def run_lines(result: Result) -> list[str]:
 
 
 def list_records() -> Result:
-    """Return the register of use cases, the decisions and the runs."""
-    from aiops.governance.ledger import read_all
-    from aiops.governance.usecase import list_use_cases
-    from aiops.tracking import list_runs
+    """Return the register of use cases, the decisions and the runs, and what is wrong with them.
 
+    The ledger is read without MLflow: where that does not answer, the runs alone are missing.
+    """
+    from aiops.governance import ledger
+    from aiops.governance.usecase import list_use_cases
+    from aiops.tracking import TrackingError, list_runs
+
+    faults = [
+        f"{ledger.book_path(book).name}, line {fault.line}: {fault.what}"
+        for book in (ledger.USE_CASES, ledger.DECISIONS)
+        for fault in ledger.verify(book)
+    ]
+    runs: list[Result] = []
+    try:
+        runs = list_runs()
+    except TrackingError as fault:
+        faults.append(f"the runs are not shown: {fault.what}")
     return {
         "use_cases": [case.model_dump(mode="json") for case in list_use_cases()],
-        "decisions": read_all(),
-        "runs": list_runs(),
+        "decisions": ledger.read_all(),
+        "runs": runs,
+        "faults": faults,
     }
 
 
@@ -99,4 +113,6 @@ def list_lines(records: Result) -> list[str]:
     lines.append("runs:")
     for run in records["runs"]:
         lines.append(f"  {run['use_case']}  {run['run']}  {run['verdict']}  gate: {run['gate']}")
+    if records["faults"]:
+        lines += ["NOT SOUND:", *(f"  {fault}" for fault in records["faults"])]
     return lines

@@ -108,3 +108,31 @@ def test_a_decision_without_its_parts_says_which(tmp_path):
     done = aiops("decide", "reject", "--use-case", "x", home=tmp_path)
     assert done.returncode == 2
     assert "a decision needs --rationale, --by" in done.stderr
+
+
+def test_a_home_that_is_no_folder_is_said_without_a_traceback(tmp_path):
+    (tmp_path / "home").write_text("")
+    table = tmp_path / "cases.csv"
+    table.write_text("case_id,ill,p\n" + "".join(f"c{i},{i % 2},0.{i}\n" for i in range(10)))
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "kind: experiment\nuse_case: none\ntask: classification\n"
+        "data: {table: cases.csv, patient: not_recorded, modality: table}\n"
+        "targets: {ill: {label: ill, positive: [1], score: p}}\n"
+        "primary: {target: ill, metric: roc_auc}\n"
+    )
+    told = aiops("audit", config, home=tmp_path / "home")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert f"where: {tmp_path / 'home'}" in told.stderr
+
+
+def test_list_shows_the_ledger_without_mlflow_and_says_what_is_not_sound(tmp_path):
+    home = tmp_path / "home"
+    down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    (home / "ledger").mkdir(parents=True)
+    (home / "ledger" / "decisions.jsonl").write_text('{"half')
+    told = json.loads(aiops("list", "--json", home=home, **down).stdout)
+    assert told["decisions"] == []
+    assert told["faults"][0] == "decisions.jsonl, line 1: the line is cut short"
+    assert told["faults"][1].startswith("the runs are not shown: MLflow did not do what was asked")
