@@ -1,5 +1,6 @@
 """A first config, guessed from a table, with what could not be guessed left open and said."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +70,15 @@ def first_config(table: Path, *, beside: Path) -> FirstConfig:
         "intended_use: '?'                    # on whom, for what, read by whom",
         f"task: {task}",
         "data:",
-        f"  table: {_relative(table, beside)}",
-        f"  case: {case or '?'}",
-        f"  patient: {patient or '?'}                    # or not_recorded",
-        *([f"  image: {image}"] if image else ["  # image: COLUMN or images/{case_id}.nii.gz"]),
-        *([f"  label: {mask}"] if mask else []),
+        f"  table: {_quoted(_relative(table, beside))}",
+        f"  case: {_quoted(case or '?')}",
+        f"  patient: {_quoted(patient or '?')}                    # or not_recorded",
+        *(
+            [f"  image: {_quoted(image)}"]
+            if image
+            else ["  # image: COLUMN or images/{case_id}.nii.gz"]
+        ),
+        *([f"  label: {_quoted(mask)}"] if mask else []),
         "  modality: '?'                      # ct | mri | xray | photo | table: no default",
         "  attributes:" if attributes else "  attributes: {}",
         *(f"    {_attribute(frame, c)}" for c in attributes),
@@ -99,9 +104,9 @@ def _attribute(frame: pd.DataFrame, column: str) -> str:
     name, values = column.lower(), frame[column].dropna()
     numbers = pd.to_numeric(values, errors="coerce")
     if len(values) and numbers.notna().mean() > 0.9:
-        return f"{name}: {{column: {column}, bands: [0, 18, 40, 60, 80], range: [0, 110]}}"
-    found = ", ".join(sorted(values.astype(str).unique())[:6])
-    return f"{name}: {{column: {column}}}    # found: {found}"
+        return f"{name}: {{column: {_quoted(column)}, bands: [0, 18, 40, 60, 80], range: [0, 110]}}"
+    found = " ".join(", ".join(sorted(values.astype(str).unique())[:6]).split())
+    return f"{name}: {{column: {_quoted(column)}}}    # found: {found}"
 
 
 def _targets(frame: pd.DataFrame, task: str, taken: set[str | None]) -> list[str]:
@@ -120,14 +125,27 @@ def _targets(frame: pd.DataFrame, task: str, taken: set[str | None]) -> list[str
             "primary: {target: finding, metric: roc_auc}   # acceptable: 0.85",
         ]
     column = binary[0]
-    name = re.sub(r"\W+", "_", column.lower())
+    name = _quoted(re.sub(r"\W+", "_", column.lower()).strip("_") or "finding")
     values = sorted(frame[column].dropna().unique().tolist(), key=str)
     return [
         f"targets:                             # two-valued columns: {', '.join(binary[:8])}",
-        f"  {name}: {{label: {column}, positive: [{values[-1]}]}}",
+        f"  {name}: {{label: {_quoted(column)}, positive: [{_quoted(values[-1])}]}}",
         f"primary: {{target: {name}, metric: roc_auc}}   # acceptable: 0.85",
         "operating_point: {sensitivity: 0.9}  # chosen on the tune part",
     ]
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML reads it back, in quotes where it could be read otherwise.
+
+    Examples
+    --------
+    >>> _quoted("label_Effusion"), _quoted("patient: id"), _quoted("1"), _quoted("null")
+    ('label_Effusion', '"patient: id"', '1', '"null"')
+    """
+    is_plain = re.fullmatch(r"[A-Za-z_/.][\w/.-]*( [\w/.()-]+)*|\d{1,9}", text)
+    is_word = text.lower() in {"null", "true", "false"}
+    return text if is_plain and not is_word else json.dumps(text, ensure_ascii=False)
 
 
 def _relative(table: Path, beside: Path) -> str:

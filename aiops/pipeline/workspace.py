@@ -4,6 +4,7 @@ The folder's name holds a hash of the config and of the data's content. A change
 folder, never a changed one.
 """
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class Workspace:
     config: ConfigFile
     folder: Path
     cases: "Cases"
+    overrides: tuple[str, ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -56,9 +58,13 @@ class Workspace:
             raise StageError(
                 f"{name} is not there yet",
                 where=str(self.folder),
-                fix=f"aiops {stage} {self.config.path}   (or `aiops run`, all in order)",
+                fix=f"{self._command(stage)}   (or `aiops run`, all in order)",
             )
         return path
+
+    def _command(self, stage: str) -> str:
+        """Return what to type for `stage` of this run: without its overrides it is another run."""
+        return shlex.join(["aiops", stage, str(self.config.path), *self.overrides])
 
     @cached_property
     def members(self) -> tuple[str, ...]:
@@ -120,7 +126,8 @@ def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspac
     parent = runs_dir(config.experiment.use_case)
     found = sorted(parent.glob(f"*-{digest}")) if parent.is_dir() else []
     today = datetime.now(UTC).date().isoformat()
-    workspace = Workspace(config, found[-1] if found else parent / f"{today}-{digest}", cases)
+    folder = found[-1] if found else parent / f"{today}-{digest}"
+    workspace = Workspace(config, folder, cases, tuple(overrides))
     if not workspace.path("run.json").exists():  # new, or its making was interrupted
         _furnish(workspace, digest)
     return workspace

@@ -136,3 +136,27 @@ def test_list_shows_the_ledger_without_mlflow_and_says_what_is_not_sound(tmp_pat
     assert told["decisions"] == []
     assert told["faults"][0] == "decisions.jsonl, line 1: the line is cut short"
     assert told["faults"][1].startswith("the runs are not shown: MLflow did not do what was asked")
+
+
+def test_init_quotes_names_that_yaml_would_read_otherwise(tmp_path):
+    (tmp_path / "cases.csv").write_text('id: x,Sex,"# ill, [x]"\na,F,1\nb,M,0\nc,M,0\n')
+    config = tmp_path / "c.yaml"
+    assert aiops("init", tmp_path / "cases.csv", "--out", config, home=tmp_path).returncode == 0
+    assert '{label: "# ill, [x]", positive: [1]}' in config.read_text()
+    told = aiops("validate", config, home=tmp_path)  # names what to fill in, not a broken line
+    assert told.returncode == 2
+    assert "data.modality: '?' is not allowed" in told.stderr
+
+
+def test_a_stage_too_early_is_answered_with_the_command_of_this_very_run(tmp_path):
+    (tmp_path / "cases.csv").write_text("case_id,ill,p\na,1,0.9\nb,0,0.1\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "kind: experiment\nuse_case: none\ntask: classification\n"
+        "data: {table: cases.csv, patient: not_recorded, modality: table}\n"
+        "targets: {ill: {label: ill, positive: [1], score: p}}\n"
+        "primary: {target: ill, metric: roc_auc}\n"
+    )
+    told = aiops("gate", config, "split.seed=5", home=tmp_path / "home")
+    assert told.returncode == 2
+    assert f"fix:   aiops evaluate {config} split.seed=5 " in told.stderr
