@@ -130,7 +130,8 @@ def _sets(names: list[str]) -> list[frozenset[str]]:
 def _arm(cell: Cell, metric: str) -> Arm:
     # A gap needs no bootstrap, and what a bootstrap holds on to is large.
     light = replace(cell.statistics[metric], sums=None, from_sums=None, replicates=None)
-    return Arm(light, cell.patients)
+    failed = cell.sample.failed
+    return Arm(light, cell.patients, all_failed=bool(failed.size and failed.all()))
 
 
 def _cell(case: TargetCases, inside: BoolArray, n_patients: int, metrics: list[Metric]) -> Cell:

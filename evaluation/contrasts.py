@@ -22,10 +22,14 @@ from evaluation.statistic import Statistic, arm_limits
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of a gap: a statistic, and which patients its influence belongs to."""
+    """One side of a gap: a statistic, and which patients its influence belongs to.
+
+    ``all_failed`` says that the tool gave no answer for any of its cases.
+    """
 
     statistic: Statistic
     patients: IntArray
+    all_failed: bool = False
 
 
 @dataclass(frozen=True)

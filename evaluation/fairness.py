@@ -167,8 +167,12 @@ def _reason(gap: Gap) -> str:
     if rest.reason == ONE_GROUP:
         return ONE_GROUP
     parts = []
-    for name, arm in ((gap.group, group), ("rest", rest)):
-        if arm.state == NOT_ESTIMABLE:
+    lost = (gap.group_arm.all_failed, gap.rest_arm.all_failed)
+    for name, arm, is_lost in ((gap.group, group, lost[0]), ("rest", rest, lost[1])):
+        if is_lost:
+            # Two groups that the tool fails alike are equal, and nothing is known of either.
+            parts.append(f"not estimable: no case of {name} was answered")
+        elif arm.state == NOT_ESTIMABLE:
             parts.append(f"not estimable: {arm.why} in {name}")
         elif arm.state == SMALL_N:
             parts.append(f"too few in {name}: {arm.why}")

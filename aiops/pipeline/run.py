@@ -71,6 +71,9 @@ STAGES: dict[str, Stage] = {
 }
 """The gate comes before the report, so that the report carries the gate's answer."""
 
+JUDGING = ("audit", "evaluate", "gate", "report")
+"""Stages that are done again when the program has changed: they are quick, and they judge."""
+
 OPTIONAL = ("cases.parquet", "plan.json", "training.json", "predictions.parquet", "masks.parquet")
 """Files that stand from the beginning, or that only some kinds of run have."""
 
@@ -121,7 +124,8 @@ def run(
     say(f"run folder: {workspace.folder}")
     done: dict[str, str] = {}
     for name in stages_of(workspace):
-        if workspace.is_done(name, STAGES[name].reads):
+        judges = name in JUDGING
+        if workspace.is_done(name, STAGES[name].reads, by_this_program=judges):
             done[name] = "unchanged, skipped"
         else:
             with bar(name) as moved:

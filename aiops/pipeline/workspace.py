@@ -81,10 +81,19 @@ class Workspace:
         """Write facts into run.json."""
         write_json(self.path("run.json"), {**self.record(), **facts})
 
-    def is_done(self, stage: str, inputs: Sequence[str]) -> bool:
-        """Return whether `stage` ran on the inputs as they are now and its outputs still stand."""
+    def is_done(self, stage: str, inputs: Sequence[str], *, by_this_program: bool = False) -> bool:
+        """Return whether `stage` ran on the inputs as they are now and its outputs still stand.
+
+        Parameters
+        ----------
+        by_this_program : bool
+            Whether it must have been this version that ran it: a corrected figure must not be
+            kept from being seen by an old file.
+        """
         told = self.record()["stages"].get(stage)
         if told is None or told["inputs"] != self._hashes(inputs):
+            return False
+        if by_this_program and told["code"] != code_version():
             return False
         return bool(told["outputs"] == self._hashes(told["outputs"]))
 

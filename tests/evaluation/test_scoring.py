@@ -317,3 +317,11 @@ def test_odd_tables_are_named():
         evaluate_classification(cohort(), SEG)
     with pytest.raises(ValueError, match=r"plan\.task is 'classification'"):
         evaluate_segmentation(masks(), PLAN)
+
+
+def test_a_tool_that_answered_nobody_is_not_adequate_for_anybody():
+    silent = cohort().assign(status="failed", y_score=np.nan)
+    gaps = evaluate_classification(silent, PLAN).gaps
+    family = gaps[gaps["verdict"] != ""]
+    assert set(family["verdict"]) == {"insufficient evidence"}
+    assert family["reason"].str.contains("no case of rest was answered").all()

@@ -102,6 +102,16 @@ def test_what_is_done_and_unchanged_is_skipped_and_a_change_is_a_new_folder(tmp_
     assert go(config)["folder"] not in {first["folder"], other["folder"]}
 
 
+def test_what_judges_is_done_again_when_the_program_has_changed(tmp_path, monkeypatch):
+    config = vendor_set(tmp_path)
+    go(config)
+    monkeypatch.setattr("aiops.pipeline.workspace.code_version", lambda: "a later version")
+    again = go(config)
+    done = {stage for stage, said in again["stages"].items() if said != "unchanged, skipped"}
+    assert done == {"audit", "evaluate", "gate", "report"}
+    assert again["evaluation"]["seal"]["reading"] == 1
+
+
 def test_each_reading_of_a_sealed_list_by_new_predictions_is_counted(tmp_path):
     config = vendor_set(tmp_path)
     assert go(config)["evaluation"]["seal"]["reading"] == 1
