@@ -173,7 +173,7 @@ def _sentence(overall: str, groups: list[dict[str, Any]]) -> str:
     named = [g for g in groups if g["verdict"] == overall]
     listed = ", ".join(dict.fromkeys(f"{g['attribute']} {g['group']}" for g in named))
     if overall == "concern":
-        return f"It works clearly worse, beyond the margin or possibly so, for: {listed}."
+        return f"It does worse, and the gap may reach the margin or more, for: {listed}."
     if overall == "adequate":
         return "No group named in advance does worse by more than the margin."
     return f"Too few patients to tell whether it works as well for: {listed or 'any group'}."
