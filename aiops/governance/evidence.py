@@ -337,8 +337,10 @@ def _worse_off(row: Mapping[str, Any]) -> str:
 
 def _not_shown(row: Mapping[str, Any]) -> str:
     # The answer is shared more widely than the table: no count of a small group stands in it.
+    why = row.get("reason")
     few = _is_number(row.get("n_patients")) and row["n_patients"] < SMALL
-    why = "too few patients" if few else row.get("reason")
+    if few or "too few" in str(why):
+        why = "too few patients"
     said = f" ({why})" if isinstance(why, str) and why else ""
     return f"{_group(row)}: insufficient evidence{said}"
 

@@ -113,6 +113,16 @@ def test_a_group_too_small_is_named_and_not_counted(make_run):
     assert "how many cannot be said yet" in found["would_decide"]
 
 
+def test_a_small_count_in_the_reason_of_a_gap_stays_in_the_table(make_run):
+    folder = make_run(verdicts=("adequate", "insufficient evidence"))
+    gaps = pd.read_parquet(folder / "gaps.parquet")
+    gaps["reason"] = "too few in male: 3 patients with the finding; 10 are needed"
+    gaps.to_parquet(folder / "gaps.parquet")
+    reason = item(folder, "fairness")["reason"]
+    assert "insufficient evidence (too few patients)" in reason
+    assert "3 patients" not in reason
+
+
 def test_a_long_list_names_the_first_and_counts_the_rest(make_run):
     folder = make_run()
     gaps = pd.read_parquet(folder / "gaps.parquet")
