@@ -122,9 +122,12 @@ class Evaluation:
         One row per case, target or structure, and metric.
     notes : tuple of str
         What a reader must know: cases without reference, failures, unknown patients.
+    tables : mapping of str to DataFrame
+        The further tables by the names of ``evaluation.further.TABLES``.
     """
 
     metrics: pd.DataFrame
     gaps: pd.DataFrame
     case_metrics: pd.DataFrame
     notes: tuple[str, ...]
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -8,6 +8,7 @@ import pandas as pd
 from evaluation.cells import TargetCases, evaluate_targets
 from evaluation.discrimination import Ranked
 from evaluation.estimates import FloatArray
+from evaluation.further import Evaluated, further_tables
 from evaluation.groups import group_labels
 from evaluation.plan import Evaluation, EvaluationPlan
 from evaluation.samples import Sample
@@ -57,7 +58,8 @@ def evaluate_classification(predictions: pd.DataFrame, plan: EvaluationPlan) -> 
     units = units_of(predictions, plan)
     targets = [target_cases(units, t, plan) for t in plan.targets]
     metrics, gaps = evaluate_targets(targets, units.n_patients, plan)
-    return Evaluation(metrics, gaps, _misranked(units, targets, plan), units.notes)
+    tables = further_tables(Evaluated(tuple(targets), units.n_patients, metrics, gaps, plan))
+    return Evaluation(metrics, gaps, _misranked(units, targets, plan), units.notes, tables)
 
 
 def _misranked(units: Units, targets: list[TargetCases], plan: EvaluationPlan) -> pd.DataFrame:
@@ -135,8 +137,10 @@ def evaluate_segmentation(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> E
         _structure_cases(table, cases, s, plan)
         for s in (*structures, *([MEAN] if len(structures) > 1 else []))
     ]
-    metrics, gaps = evaluate_targets(targets, int(cases["patient"].nunique()), plan)
-    return Evaluation(metrics, gaps, table, notes)
+    n_patients = int(cases["patient"].nunique())
+    metrics, gaps = evaluate_targets(targets, n_patients, plan)
+    tables = further_tables(Evaluated(tuple(targets), n_patients, metrics, gaps, plan))
+    return Evaluation(metrics, gaps, table, notes, tables)
 
 
 def _checked(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:

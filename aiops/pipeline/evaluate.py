@@ -63,6 +63,8 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     write_table(workspace.path("case_metrics.parquet"), evaluation.case_metrics)
     write_table(workspace.path("metrics.parquet"), evaluation.metrics)
     write_table(workspace.path("gaps.parquet"), evaluation.gaps)
+    for name, table in evaluation.tables.items():
+        write_table(workspace.path(f"tables/{name}.parquet"), table)
     write_json(workspace.path("evaluation.json"), result)
     return result
 

@@ -49,7 +49,13 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(
         f"{_ROOM}.evaluate.evaluate_run",
         ("predictions.parquet", "masks.parquet", "split.json", "audit.json"),
-        ("case_metrics.parquet", "metrics.parquet", "gaps.parquet", "evaluation.json"),
+        (
+            "case_metrics.parquet",
+            "metrics.parquet",
+            "gaps.parquet",
+            "tables/*.parquet",
+            "evaluation.json",
+        ),
     ),
     "gate": Stage(
         f"{_ROOM}.judge.judge_run",
@@ -63,6 +69,7 @@ STAGES: dict[str, Stage] = {
             "metrics.parquet",
             "gaps.parquet",
             "case_metrics.parquet",
+            "tables/*.parquet",
             "audit.json",
             "gates.json",
         ),
@@ -74,7 +81,14 @@ STAGES: dict[str, Stage] = {
 JUDGING = ("audit", "evaluate", "gate", "report")
 """Stages that are done again when the program has changed: they are quick, and they judge."""
 
-OPTIONAL = ("cases.parquet", "plan.json", "training.json", "predictions.parquet", "masks.parquet")
+OPTIONAL = (
+    "cases.parquet",
+    "plan.json",
+    "training.json",
+    "predictions.parquet",
+    "masks.parquet",
+    "tables/*.parquet",
+)
 """Files that stand from the beginning, or that only some kinds of run have."""
 
 

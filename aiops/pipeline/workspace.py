@@ -114,7 +114,9 @@ class Workspace:
         self.note(stages={**record["stages"], name: told})
 
     def _hashes(self, names: Sequence[str] | dict[str, str]) -> dict[str, str]:
-        return {n: content_hash(self.path(n)) for n in names if self.path(n).is_file()}
+        """Return the hash of each file of these names that is there; a name may be a pattern."""
+        paths = (p for n in names for p in sorted(self.folder.glob(n)) if p.is_file())
+        return {p.relative_to(self.folder).as_posix(): content_hash(p) for p in paths}
 
 
 def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspace:

@@ -1,7 +1,8 @@
 """Reads the files of a run folder that a report is made from."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ class RunFiles:
     gates: Json
     history: tuple[Json, ...]
     resolved: str
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     is_shareable: bool = False
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a further table of the evaluation; empty where the run has none."""
+        return self.tables.get(name, pd.DataFrame())
 
     @property
     def name(self) -> str:
@@ -75,6 +81,7 @@ def read_run(folder: Path) -> RunFiles:
         gates=_mapping(folder / "gates.json"),
         history=_lines(folder / "history.jsonl"),
         resolved=_text(folder / "resolved.yaml"),
+        tables={p.stem: read_table(p) for p in sorted((folder / "tables").glob("*.parquet"))},
     )
 
 

@@ -1,0 +1,41 @@
+"""What an evaluation says beyond figures and gaps: one table a question, made in its module."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evaluation.cells import TargetCases
+from evaluation.plan import EvaluationPlan
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the further tables are made from.
+
+    Parameters
+    ----------
+    targets : tuple of TargetCases
+        The cases of each target, with the groups of each attribute.
+    n_patients : int
+        Number of patient codes.
+    metrics, gaps : DataFrame
+        The tables of figures and of gaps.
+    plan : EvaluationPlan
+        What was said in advance.
+    """
+
+    targets: tuple[TargetCases, ...]
+    n_patients: int
+    metrics: pd.DataFrame
+    gaps: pd.DataFrame
+    plan: EvaluationPlan
+
+
+TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {}
+"""Every further table by its name. A new one is a function, an entry here, a test and its words."""
+
+
+def further_tables(evaluated: Evaluated) -> dict[str, pd.DataFrame]:
+    """Return every further table; what the data do not answer is a row that says why, or no row."""
+    return {name: make(evaluated) for name, make in TABLES.items()}
