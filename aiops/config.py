@@ -79,6 +79,10 @@ class DataConfig(Config):
     )
     features: FeaturesConfig | None = Field(default=None, description="Columns of a table model.")
     missing: list[Scalar] = Field(default=[], description="Values that mean: not recorded.")
+    missing_in: dict[str, list[Scalar]] = Field(
+        default={},
+        description="The same for one column: `{chol: [0]}`, where 0 is no possible measurement.",
+    )
     exclude: dict[str, list[Scalar]] = Field(
         default={}, description="Column and values whose rows are left out, with the count shown."
     )
@@ -144,6 +148,10 @@ class SplitConfig(Config):
         default=[],
         max_length=3,
         description="Attributes balanced besides the outcome; three variables at most in all.",
+    )
+    leave_one_out: bool = Field(
+        default=False,
+        description="By site, a table model: each site is tested by a model that never saw it.",
     )
     folds: int | None = Field(
         default=None, ge=2, le=20, description="Cross-validation folds over all but the test list."

@@ -162,9 +162,29 @@ def split_is_whole(data: dict[str, Any]) -> Found:
             yield ("split", part), f"a list of values, but the split is by {by}", fix
         elif isinstance(share, int | float) and not 0 < share < 1:
             yield ("split", part), f"{share} is not a share", "between 0 and 1, both excluded"
+    if split.get("leave_one_out"):
+        yield from _leave_one_out(data, split)
+        return
     shares = [split.get("test", 0.2), split.get("tune", 0.1)]
     if all(isinstance(s, int | float) and 0 < s < 1 for s in shares) and sum(shares) >= 1:
         yield ("split",), "test and tune leave nothing to train on", "make their sum less than 1"
+
+
+def _leave_one_out(data: dict[str, Any], split: dict[str, Any]) -> Found:
+    """Every patient is tested, so nobody is left for what a test list leaves over."""
+    key = ("split", "leave_one_out")
+    if split.get("by") != "site":
+        yield key, "each site is left out once, but the split is not by site", "`by: site`"
+    elif block(data, "data").get("modality") != "table" or data.get("train") is None:
+        yield key, "only table models are trained once for each site", "hold named sites out: test"
+    if split.get("folds"):
+        yield ("split", "folds"), "each site is a fold already", "delete folds"
+    if "test" in split:
+        yield ("split", "test"), "every site is tested", "delete test"
+    point = block(data, "operating_point")
+    if point and "threshold" not in point:
+        fix = "supply it: operating_point: {threshold: 0.5}, or delete it"
+        yield ("operating_point",), "every patient is tested: nobody to choose it on", fix
 
 
 def data_fit_task(data: dict[str, Any]) -> Found:

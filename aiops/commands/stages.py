@@ -119,12 +119,17 @@ def plan_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> Non
 def train_command(config: Path, overrides: tuple[str, ...], as_json: bool, fresh: bool) -> None:
     """Train as planned. Stopped at any moment, it goes on from its last checkpoint."""
     result = _run_stage("train", config, overrides, fresh=fresh)
-    lines = [
+    lines = [_trained(name, member) for name, member in result["members"].items()]
+    emit(result, lines, as_json=as_json)
+
+
+def _trained(name: str, member: dict[str, Any]) -> str:
+    if member["best_score"] is None:  # each site left out once: nothing is chosen
+        return f"{name}: {member['steps']} steps, {member['seconds']:.0f} s"
+    return (
         f"{name}: best tune score {member['best_score']:.4f} at step {member['best_step']} "
         f"of {member['steps']}, {member['seconds']:.0f} s"
-        for name, member in result["members"].items()
-    ]
-    emit(result, lines, as_json=as_json)
+    )
 
 
 @click.command("predict", epilog="Example: aiops predict configs/demo_kidney_ct.yaml")

@@ -162,13 +162,14 @@ def read_cases(experiment: Experiment, *, config_path: Path | None = None) -> Ca
 
 
 def _without_missing(written: pd.DataFrame, data: DataConfig) -> pd.DataFrame:
-    """Return the table in which the values of data.missing are missing."""
-    if not data.missing:
+    """Return the table in which the values of data.missing and missing_in are missing."""
+    if not data.missing and not data.missing_in:
         return written
-    columns = {
-        name: column if name == data.case else column.mask(table.among(column, data.missing), None)
-        for name, column in written.items()
-    }
+    columns = {}
+    for name, column in written.items():
+        values = [*data.missing, *data.missing_in.get(str(name), [])]
+        hit = name != data.case and table.among(column, values)
+        columns[name] = column.mask(hit, None) if name != data.case else column
     return pd.DataFrame(columns, index=written.index)
 
 
@@ -369,7 +370,7 @@ def _features(text: pd.DataFrame, data: DataConfig) -> dict[str, Any]:
     if data.features is None:
         return {}
     columns: dict[str, Any] = {f"x:{c}": table.numbers(text[c]) for c in data.features.numeric}
-    columns.update({f"x:{c}": text[c] for c in data.features.categorical})
+    columns.update({f"x:{c}": table.codes(text[c]) for c in data.features.categorical})
     return columns
 
 

@@ -121,6 +121,28 @@ def _sites_near(site: "pd.Series[Any]", share: float, seed: int) -> list[str]:
     return chosen or [str(n.index[-1])]
 
 
+def _leave_one_out(cases: Cases, patients: pd.DataFrame) -> tuple[NDArray[Any], list[str]]:
+    """Test every patient: each by the member that has not seen the patient's site."""
+    site = _split_column(cases)
+    names = sites_of(site)
+    if len(names) < 2:
+        _sites_near(site, 0.5, 0)  # says that there is one site only
+    n_sites = site.groupby(cases.frame["patient_id"]).nunique()
+    if (n_sites > 1).any():
+        raise LeakageError(
+            f"{int((n_sites > 1).sum())} patients were seen at two sites or more",
+            where=f"{cases.table_path.name}: column {site.name}",
+            fix="give each patient one site, or leave them out with data.exclude",
+        )
+    each = "; ".join(f"fold{i} without {name}" for i, name in enumerate(names))
+    return np.full(len(patients), "test", dtype=object), [f"each site is tested unseen: {each}"]
+
+
+def sites_of(site: "pd.Series[Any]") -> list[str]:
+    """Return the sites in the order of their folds."""
+    return sorted(str(name) for name in site.unique())
+
+
 def _by_time(cases: Cases, patients: pd.DataFrame) -> tuple[NDArray[Any], list[str]]:
     """Test the latest patients. Who was seen again after the cut is test with all cases."""
     rule = cases.experiment.split
@@ -220,12 +242,15 @@ PARTITIONS = {
     "vendor": _for_vendor,
     "column": _by_column,
     "site": _by_site,
+    "leave_one_out": _leave_one_out,
     "time": _by_time,
 }
 
 
 def rule_of(experiment: Experiment) -> str:
     """Return the way a config's split is made: that of `split.by`, or a vendor's."""
+    if experiment.split.leave_one_out:
+        return "leave_one_out"
     by = experiment.split.by
     return "vendor" if experiment.is_vendor and by == "patient" else by
 
@@ -242,11 +267,17 @@ def _share(value: float | list[Any], where: str) -> float:
     return value
 
 
-def folds_of(
-    experiment: Experiment, patients: pd.DataFrame, part: "pd.Series[Any]"
-) -> "pd.Series[Any]":
-    """Deal the patients outside the test list out to the folds, alike ones to different folds."""
+def folds_of(cases: Cases, patients: pd.DataFrame, part: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Deal the patients outside the test list out to the folds, alike ones to different folds.
+
+    Where each site is left out once, a site is a fold.
+    """
+    experiment = cases.experiment
     k = experiment.split.folds
+    if experiment.split.leave_one_out:
+        site = cases.frame["split_column"].groupby(cases.frame["patient_id"]).first()
+        fold = {name: i for i, name in enumerate(sites_of(site))}
+        return site.map(fold).reindex(patients.index).astype(float)
     if k is None:
         return pd.Series(np.nan, index=patients.index)
     rest = np.flatnonzero((part != "test").to_numpy())

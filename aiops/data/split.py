@@ -107,7 +107,7 @@ def make_split(
     patients = patients_in_order(left, variables, experiment.split.seed)
     part, notes = PARTITIONS[rule_of(experiment)](left, patients)
     by_patient = pd.Series(part, index=patients.index)
-    fold = folds_of(experiment, patients, by_patient)
+    fold = folds_of(cases, patients, by_patient)
     frame = left.frame.sort_values("case_id")
     part_of_case = frame["patient_id"].map(by_patient)
     _require_parts(part_of_case, experiment)
@@ -137,8 +137,9 @@ def make_split(
 
 def _require_parts(part: "pd.Series[Any]", experiment: Experiment) -> None:
     rule = experiment.split
-    needed = ["test"] if experiment.is_vendor else ["test", "train"]
-    if not experiment.is_vendor and (isinstance(rule.tune, list) or rule.tune > 0):
+    only_test = experiment.is_vendor or rule.leave_one_out
+    needed = ["test"] if only_test else ["test", "train"]
+    if not only_test and (isinstance(rule.tune, list) or rule.tune > 0):
         needed.append("tune")
     for name in needed:
         if not (part == name).any():

@@ -229,6 +229,26 @@ def same(text: str, value: Scalar) -> bool:
     return number_of(text) == value
 
 
+def codes(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of categories in which 1 and 1.0 are one, where all of its values are whole.
+
+    Hospitals write one code in two ways. A column with a 250.01 in it holds codes of another kind,
+    in which 250 and 250.0 may differ: it stays as written.
+
+    Examples
+    --------
+    >>> codes(pd.Series(["1", "2.0", None])).tolist()
+    ['1', '2', None]
+    >>> codes(pd.Series(["250.0", "250.01"])).tolist()
+    ['250.0', '250.01']
+    """
+    written = column.dropna().unique()
+    if not all(re.fullmatch(r"[+-]?\d+(\.0*)?", str(text).strip()) for text in written):
+        return column
+    short = {text: str(text).strip().partition(".")[0] for text in written}
+    return column.map(short).astype(object).where(column.notna(), None)
+
+
 def among(column: "pd.Series[Any]", values: Iterable[Scalar]) -> "pd.Series[bool]":
     """Say for each cell whether it is one of `values`; a missing cell is none of them."""
     wanted = list(values)
@@ -327,6 +347,7 @@ def columns_of(experiment: Experiment) -> dict[str, str]:
         named += [(column, key) for column in columns_in(source)]
     named += [(column, "data.label") for column in columns_in(data.label)]
     named += [(column, f"data.exclude.{column}") for column in data.exclude]
+    named += [(column, f"data.missing_in.{column}") for column in data.missing_in]
     named += [(a.column, f"data.attributes.{n}.column") for n, a in data.attributes.items()]
     for name, target in experiment.findings.items():
         named += [(target.label, f"targets.{name}.label"), (target.score, f"targets.{name}.score")]

@@ -117,7 +117,9 @@ def member_parts(
     assignments : dict
         Of split.json: the part and the fold of each case.
     member : str
-        ``model``, or ``fold3`` for the member that is chosen on fold 3.
+        ``model``, or ``fold3`` for the member that is chosen on fold 3. Where every case is test
+        (each site left out once) a fold is tested by the member that learnt from all others, and
+        nothing is chosen.
     """
     order = [c for c in frame["case_id"] if c in assignments]
     if not member.startswith("fold"):
@@ -128,5 +130,7 @@ def member_parts(
         return parts["train"], parts["tune"]
     fold = int(member.removeprefix("fold"))
     rest = [c for c in order if assignments[c]["split"] != "test"]
+    if not rest:
+        return [c for c in order if assignments[c]["fold"] != fold], []
     chosen_on = [c for c in rest if assignments[c]["fold"] == fold]
     return [c for c in rest if assignments[c]["fold"] != fold], chosen_on

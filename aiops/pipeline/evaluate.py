@@ -115,6 +115,9 @@ def summarise(
     notes = list(evaluation.notes)
     if not workspace.cases.patients_known:
         notes.append("Intervals are by case: whose cases they are was not recorded.")
+    if experiment.split.leave_one_out:
+        notes.append("Each site was scored by a model that never saw it: a figure over all sites "
+                     "compares the scores of several models, so read those by site.")  # fmt: skip
     if _is_demo(experiment):
         notes.append("Demo: made by a program, not a board; the patients do not exist.")
     return {

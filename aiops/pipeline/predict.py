@@ -127,9 +127,10 @@ def _asked(
 ) -> Iterator[tuple[str, list[str]]]:
     """Return for each member the cases it is asked for: its tune part, and the test part."""
     test = [c for c in cases.frame["case_id"] if parts.get(c, {}).get("split") == "test"]
-    for member in workspace.members:
+    for i, member in enumerate(workspace.members):
         _, tune = member_parts(parts, member, cases.frame)
-        yield member, [*tune, *test]
+        unseen = [c for c in test if parts[c]["fold"] in (None, i)]
+        yield member, [*tune, *unseen]
 
 
 def _pooled(by_member: list[dict[str, tuple[list[float], str]]]) -> Scored:

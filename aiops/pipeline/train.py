@@ -39,7 +39,7 @@ def train_members(
     cache: dict[str, Any] = {}
     for member in workspace.members:
         train_ids, tune_ids = member_parts(parts, member, cases.frame)
-        if not tune_ids:
+        if not tune_ids and not workspace.experiment.split.leave_one_out:
             raise DataError(
                 "the tune part is empty, so the best model cannot be chosen",
                 where="split.json",
@@ -199,12 +199,13 @@ def _train_table(
         save_table(path, model)
         digests[name] = content_hash(path)
         tune = [c for c in tune_ids if not np.isnan(y[c])]
-        scores.append(roc_auc_score(y[tune], model.predict_proba(frame.loc[tune])))
+        if tune:
+            scores.append(roc_auc_score(y[tune], model.predict_proba(frame.loc[tune])))
         progress(i, len(experiment.findings))
     told = {
         "digest": json_hash(digests),
         "best_step": plan["rounds"],
-        "best_score": float(np.mean(scores)),
+        "best_score": float(np.mean(scores)) if scores else None,
         "steps": plan["rounds"],
         "steps_done": plan["rounds"],
         "seconds": round(time.monotonic() - began, 1),

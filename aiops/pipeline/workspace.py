@@ -68,8 +68,11 @@ class Workspace:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The models of this run: one, or one for each fold."""
+        """The models of this run: one, or one for each fold or site."""
         folds = self.experiment.split.folds
+        if self.experiment.split.leave_one_out:
+            told = read_json(self.need("split.json", "split"))["assignments"].values()
+            folds = 1 + max(int(a["fold"]) for a in told)
         return tuple(f"fold{i}" for i in range(folds)) if folds else ("model",)
 
     def record(self) -> dict[str, Any]:

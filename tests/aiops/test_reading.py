@@ -95,6 +95,24 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
         ("train:", "split: {by: site}\ntrain:", "split", "by site needs the column"),
         ("train:", "split: {test: 0.6, tune: 0.5}\ntrain:", "split", "leave nothing to train on"),
         ("train:", "split: {test: [a]}\ntrain:", "split.test", "a list of values, but"),
+        (
+            "train:",
+            "split: {by: time, column: t, leave_one_out: true}\ntrain:",
+            "split.leave_one_out",
+            "the split is not by site",
+        ),
+        (
+            "train:",
+            "split: {by: site, column: t, leave_one_out: true, test: 0.3}\ntrain:",
+            "split.test",
+            "every site is tested",
+        ),
+        (
+            "train:",
+            "split: {by: site, column: t, leave_one_out: true}\ntrain:",
+            "operating_point",
+            "nobody to choose it on",
+        ),
         ("train:", "gate: gate_basik\ntrain:", "gate", "did you mean 'gate_basic'?"),
         (
             "train:",

@@ -182,3 +182,14 @@ def test_a_number_outside_the_plausible_is_no_group(make):
     assert group == [None, "0-17", "0-17", None, "18+", None]
     wide = {**age, "range": [0, 500]}
     assert make.cases(rows, data={"attributes": {"age": wide}}).frame["age"].iloc[3] == "18+"
+
+
+def test_a_zero_that_is_no_measurement_is_missing_in_its_column_alone(make):
+    rows = make.rows(6)
+    rows["chol"], rows["pain"] = [0, 210, 0, 190, 250, 0], ["1.0", "2.0", "1", "2", "0", "0.0"]
+    data = {"features": {"numeric": ["chol"], "categorical": ["pain"]}, "missing_in": {"chol": [0]}}
+    found = make.cases(rows, data=data).features()
+    assert found["chol"].isna().tolist() == [True, False, True, False, False, True]
+    assert found["pain"].tolist() == ["1", "2", "1", "2", "0", "0"]
+    with pytest.raises(DataError, match=r"chool|data.missing_in"):
+        make.cases(rows, data={**data, "missing_in": {"chool": [0]}})

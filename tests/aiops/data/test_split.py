@@ -237,6 +237,28 @@ def test_sites_that_cannot_be_held_out(make):
         make_split(make.cases(rows, split={"by": "site", "column": "site"}))
 
 
+def test_each_site_is_left_out_once_and_everyone_is_tested(make):
+    rows = make.rows(90)
+    rows["site"] = np.array(list("CAB"))[np.arange(90) // 2 % 3]
+    rule = {"by": "site", "column": "site", "leave_one_out": True}
+    cases = make.cases(rows, split=rule)
+    split = make_split(cases)
+    assert {a["split"] for a in split.assignments.values()} == {"test"}
+    site = cases.frame.set_index("case_id")["split_column"]
+    assert {(site[c], a["fold"]) for c, a in split.assignments.items()} == {
+        ("A", 0), ("B", 1), ("C", 2)
+    }  # fmt: skip
+    assert split.notes == (
+        "each site is tested unseen: fold0 without A; fold1 without B; fold2 without C",
+    )
+    rows["site"] = ["A", "B"] * 45
+    with pytest.raises(LeakageError, match="45 patients were seen at two sites or more"):
+        make_split(make.cases(rows, split=rule))
+    rows["site"] = "A"
+    with pytest.raises(DataError, match="there is one site only"):
+        make_split(make.cases(rows, split=rule))
+
+
 def test_the_latest_patients_are_tested_and_training_never_sees_the_future(make):
     rows = make.rows(100)
     rows["when"] = pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")

@@ -218,6 +218,30 @@ def test_folds_predict_each_case_by_the_member_that_has_not_seen_it(tmp_path):
     assert set(rest) <= set(predictions["case_id"])
 
 
+def test_each_site_is_predicted_by_the_model_that_never_saw_it(tmp_path):
+    config = table_set(tmp_path)
+    stays = pd.read_csv(tmp_path / "stays.csv")
+    stays["site"] = np.where(stays["who"] % 3 == 0, "north", "south")
+    # In the north x means the opposite: a model that had seen it would not fall for that.
+    stays.loc[stays["site"] == "north", "x"] *= -1
+    stays.to_csv(tmp_path / "stays.csv", index=False)
+    config.write_text(
+        config.read_text()
+        .replace("split: {test: 0.3, tune: 0.2}", "split: {by: site, column: site, "
+                 "leave_one_out: true}")
+        .replace("{specificity: 0.8}", "{threshold: 0.5}")
+        .replace("  features:", "  attributes: {site: {column: site}}\n  features:")
+    )  # fmt: skip
+    done = go(config)
+    folder = Path(done["folder"])
+    assert list(read_json(folder / "training.json")["members"]) == ["fold0", "fold1"]
+    metrics = pd.read_parquet(folder / "metrics.parquet")
+    auc = metrics[(metrics["metric"] == "roc_auc") & (metrics["attribute"] == "site")]
+    assert (auc["value"] < 0.4).all()
+    assert auc["n_cases"].sum() == len(pd.read_parquet(folder / "predictions.parquet"))
+    assert any("never saw it" in note for note in done["evaluation"]["notes"])
+
+
 def blob_set(folder: Path, n: int = 16) -> Path:
     """Write small volumes with a bright ball; anisotropic, turned, one patient per case."""
     rng = np.random.default_rng(2)
