@@ -6,12 +6,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evaluation.agreement import BlandAltman, bland_altman
     from evaluation.calibration import brier, calibration_intercept, calibration_slope
-    from evaluation.confusion import npv, ppv, sensitivity, specificity
+    from evaluation.confusion import (
+        accuracy,
+        false_negative_rate,
+        false_positive_rate,
+        npv,
+        ppv,
+        selection_rate,
+        sensitivity,
+        specificity,
+    )
     from evaluation.discrimination import average_precision, roc_auc
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
     from evaluation.groups import group_labels, group_order
     from evaluation.metrics import METRICS, Metric, metrics_of
+    from evaluation.multiclass import (
+        balanced_accuracy,
+        macro_roc_auc,
+        multiclass_confusion,
+        multilabel_roc_auc,
+    )
     from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
     from evaluation.plan import Evaluation, EvaluationPlan
     from evaluation.resampling import patient_weights, simultaneous_critical
@@ -28,12 +43,27 @@ if TYPE_CHECKING:
 _WHERE = {
     "agreement": ("BlandAltman", "bland_altman"),
     "calibration": ("brier", "calibration_intercept", "calibration_slope"),
-    "confusion": ("npv", "ppv", "sensitivity", "specificity"),
+    "confusion": (
+        "accuracy",
+        "false_negative_rate",
+        "false_positive_rate",
+        "npv",
+        "ppv",
+        "selection_rate",
+        "sensitivity",
+        "specificity",
+    ),
     "discrimination": ("average_precision", "roc_auc"),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
     "groups": ("group_labels", "group_order"),
     "metrics": ("METRICS", "Metric", "metrics_of"),
+    "multiclass": (
+        "balanced_accuracy",
+        "macro_roc_auc",
+        "multiclass_confusion",
+        "multilabel_roc_auc",
+    ),
     "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
     "plan": ("Evaluation", "EvaluationPlan"),
     "resampling": ("patient_weights", "simultaneous_critical"),
@@ -52,8 +82,10 @@ __all__ = [
     "EvaluationPlan",
     "Metric",
     "OperatingPoint",
+    "accuracy",
     "assd",
     "average_precision",
+    "balanced_accuracy",
     "bland_altman",
     "brier",
     "calibration_intercept",
@@ -69,17 +101,23 @@ __all__ = [
     "evaluate_classification",
     "evaluate_segmentation",
     "failed_case_metrics",
+    "false_negative_rate",
+    "false_positive_rate",
     "group_labels",
     "group_order",
     "hd95",
     "holm",
+    "macro_roc_auc",
     "metrics_of",
+    "multiclass_confusion",
+    "multilabel_roc_auc",
     "npv",
     "nsd",
     "patient_weights",
     "ppv",
     "relative_volume_error",
     "roc_auc",
+    "selection_rate",
     "sensitivity",
     "simultaneous_critical",
     "specificity",

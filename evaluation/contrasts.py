@@ -150,7 +150,9 @@ def contrast_of(gaps: list[Gap], n_patients: int) -> tuple[Contrast, "Joint"]:
     group = Side.of(gaps, [g.group_arm.statistic for g in gaps])
     rest = Side.of(gaps, [g.rest_arm.statistic for g in gaps])
     joint = Joint(gaps, n_patients)
-    sign = np.array([1.0 if g.metric.higher_is_better else -1.0 for g in gaps])
+    sign = np.array(
+        [1.0 if g.metric.higher_is_better or g.metric.is_directionless else -1.0 for g in gaps]
+    )
     return Contrast(group, rest, joint.correlations(), sign), joint
 
 
@@ -167,7 +169,7 @@ class Joint:
             statistic = arm.statistic
             if statistic.influence.size:
                 turned = 1.0
-                if gap.metric.higher_is_better is None:
+                if np.isfinite(gap.metric.ideal):
                     turned = np.sign(statistic.value - gap.metric.ideal)
                 full[arm.patients] = statistic.influence * turned
             sides.append(full)

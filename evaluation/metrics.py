@@ -6,8 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.calibration import brier_of, calibration_intercept_of, calibration_slope_of
-from evaluation.confusion import npv_of, ppv_of, sensitivity_of, specificity_of
+from evaluation.confusion import (
+    accuracy_of,
+    false_negative_rate_of,
+    false_positive_rate_of,
+    npv_of,
+    ppv_of,
+    selection_rate_of,
+    sensitivity_of,
+    specificity_of,
+)
 from evaluation.discrimination import average_precision_of, roc_auc_of
+from evaluation.multiclass import balanced_accuracy_of
 from evaluation.samples import Sample
 from evaluation.statistic import Statistic, mean_of, share_of, undefined
 from evaluation.surface import ASSD_DEFINITION, HD95_DEFINITION, NSD_DEFINITION
@@ -30,7 +40,7 @@ class Metric:
     unit : str
         Unit of the figure, empty for a share.
     higher_is_better : bool or None
-        None: nearest to ``ideal`` is best.
+        None: nearest to ``ideal`` is best; without an ideal no value is better than another.
     needs : {"score", "probability", "decision", "mask"}
         What must be there to compute it.
     low, high : float
@@ -41,6 +51,11 @@ class Metric:
         From a `Sample` to a `Statistic`.
     ideal : float
         The best value of a metric that has its best inside its range.
+
+    Examples
+    --------
+    >>> METRICS["selection_rate"].is_directionless, METRICS["brier"].is_directionless
+    (True, False)
     """
 
     name: str
@@ -54,6 +69,11 @@ class Metric:
     definition: str
     function: Callable[[Sample], Statistic]
     ideal: float = float("nan")
+
+    @property
+    def is_directionless(self) -> bool:
+        """Whether no value is better than another: its gaps are differences, and no verdict."""
+        return self.higher_is_better is None and not np.isfinite(self.ideal)
 
 
 def _mean_metric(name: str, *, is_unit: bool) -> Callable[[Sample], Statistic]:
@@ -94,6 +114,16 @@ def _classification() -> list[Metric]:
                "share of positive calls that are diseased, at the prevalence here" + WRONG, ppv_of),
         Metric("npv", "NPV", task, "", True, "decision", 0, 1,
                "share of negative calls that are healthy, at the prevalence here" + WRONG, npv_of),
+        Metric("accuracy", "Accuracy", task, "", True, "decision", 0, 1,
+               "share of cases decided rightly" + WRONG, accuracy_of),
+        Metric("balanced_accuracy", "Balanced accuracy", task, "", True, "decision", 0, 1,
+               "mean of sensitivity and specificity" + WRONG, balanced_accuracy_of),
+        Metric("false_negative_rate", "Missed (underdiagnosis)", task, "", False, "decision", 0, 1,
+               "share of diseased cases not called" + WRONG, false_negative_rate_of),
+        Metric("false_positive_rate", "False alarms", task, "", False, "decision", 0, 1,
+               "share of healthy cases called positive" + WRONG, false_positive_rate_of),
+        Metric("selection_rate", "Called positive", task, "", None, "decision", 0, 1,
+               "share of cases called positive; no value is better" + WRONG, selection_rate_of),
         Metric("brier", "Brier score", task, "", False, "probability", 0, 1,
                "mean squared difference of probability and outcome; failed cases count as 1",
                brier_of),

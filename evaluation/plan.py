@@ -10,8 +10,8 @@ from evaluation.segmentation import MEAN
 
 METRIC_COLUMNS = [
     "task", "target", "metric", "split", "attribute", "group", "operating_point", "params", "unit",
-    "n_patients", "n_cases", "n_positive", "n_failed", "value", "low", "high", "method", "state",
-    "definition", "reason",
+    "n_patients", "n_cases", "n_positive", "n_failed", "value", "low", "high", "low_linearised",
+    "high_linearised", "method", "state", "definition", "reason",
 ]  # fmt: skip
 
 
@@ -88,6 +88,11 @@ class EvaluationPlan:
             raise ValueError(
                 f"primary_metric '{self.primary_metric}' is no metric of task '{self.task}': "
                 f"{', '.join(known)}"
+            )
+        if metric.is_directionless:
+            raise ValueError(
+                f"primary_metric '{self.primary_metric}' has no better or worse, so no verdict can "
+                "rest on it"
             )
         known_targets = {*self.targets, MEAN} if self.task == "segmentation" else {*self.targets}
         _among("primary_targets", self.primary_targets, known_targets)

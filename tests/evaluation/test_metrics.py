@@ -125,7 +125,9 @@ def test_a_group_of_one_is_never_ok(metric, case):
 def test_one_class_gives_a_figure_only_where_one_class_has_one(metric, kind):
     cases = [(kind, (i + 1) / 100, i % 2 == 0, i % 8, False) for i in range(40)]
     statistic = metric.function(sample_of(cases, "classification"))
-    lone = {"specificity": not kind, "sensitivity": kind, "brier": True, "ppv": True, "npv": True}
+    lone = dict.fromkeys(("brier", "ppv", "npv", "accuracy", "selection_rate"), True)
+    lone |= dict.fromkeys(("sensitivity", "false_negative_rate"), kind)
+    lone |= dict.fromkeys(("specificity", "false_positive_rate"), not kind)
     assert np.isfinite(statistic.value) == lone.get(metric.name, False)
     if not np.isfinite(statistic.value):
         assert statistic.why == ("0 negatives" if kind else "0 positives")
@@ -155,7 +157,7 @@ def test_nan_in_is_never_a_figure_over_fewer(metric):
 
 @pytest.mark.parametrize("metric", metrics_of("classification"), ids=lambda m: m.name)
 def test_failing_never_makes_a_figure_better(metric):
-    if metric.name.startswith("calibration"):
+    if metric.name.startswith("calibration") or metric.is_directionless:
         return
     rng = np.random.default_rng(0)
     cases = [
@@ -182,7 +184,8 @@ def test_the_table_says_what_a_reader_needs():
         assert metric.definition
         assert metric.label
         assert metric.needs in ("score", "probability", "decision", "mask")
-        assert (metric.higher_is_better is None) == np.isfinite(metric.ideal)
+        assert metric.higher_is_better is None or np.isnan(metric.ideal)
+        assert metric.is_directionless == (name == "selection_rate")
 
 
 def test_an_unknown_task_is_named():
