@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from evaluation.cells import TargetCases
+from evaluation.disparities import disparities_table
 from evaluation.plan import EvaluationPlan
 
 
@@ -32,7 +33,9 @@ class Evaluated:
     plan: EvaluationPlan
 
 
-TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {}
+TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
+    "disparities": disparities_table,
+}
 """Every further table by its name. A new one is a function, an entry here, a test and its words."""
 
 

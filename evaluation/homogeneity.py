@@ -1,0 +1,173 @@
+"""What chance alone makes of groups that are equal: the gap to expect, and a test of equality.
+
+The largest of ten groups' figures lies above the smallest even where all are the same. How far
+follows from the joint distribution of the figures under homogeneity, which knows that groups may
+share patients.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from evaluation.estimates import FloatArray
+from evaluation.metrics import Metric
+from evaluation.statistic import Statistic
+from evaluation.subsets import Subset, common_share, covariance, variances
+
+N_DRAWS = 4000
+MANY = 10.0
+"""With n·p·(1 − p) below this in some group, shares are drawn as counts and not as normals."""
+
+
+@dataclass(frozen=True)
+class Homogeneity:
+    """What equal groups would show.
+
+    Parameters
+    ----------
+    ranges : ndarray
+        Draws of best minus worst; empty where no group has any spread.
+    p : float
+        p value of the test that all groups have one figure; nan where it cannot be made.
+    """
+
+    ranges: FloatArray
+    p: float
+
+    @property
+    def mean(self) -> float:
+        """The gap that chance makes on average."""
+        return float(self.ranges.mean()) if self.ranges.size else float("nan")
+
+    @property
+    def high(self) -> float:
+        """The gap that chance exceeds one time in twenty."""
+        return float(np.quantile(self.ranges, 0.95)) if self.ranges.size else float("nan")
+
+
+UNKNOWN = Homogeneity(np.zeros(0), float("nan"))
+"""Nothing can be said of chance: no group has any spread."""
+
+
+def merit(values: FloatArray, metric: Metric) -> FloatArray:
+    """Return figures turned so that more is better; those of no direction stay as they are.
+
+    Examples
+    --------
+    >>> from evaluation.metrics import METRICS
+    >>> merit(np.array([0.8, 1.3]), METRICS["calibration_slope"]).round(1)
+    array([-0.2, -0.3])
+    """
+    if metric.higher_is_better is None:
+        return -np.abs(values - metric.ideal) if np.isfinite(metric.ideal) else values
+    return values if metric.higher_is_better else -values
+
+
+def homogeneity(
+    statistics: list[Statistic],
+    subsets: list[Subset],
+    metric: Metric,
+    *,
+    n_patients: int,
+    seed: tuple[int, ...],
+) -> Homogeneity:
+    """Return what two or more groups would show if they were equal.
+
+    Shares are tested by Pearson's chi-square on the effective n, by its simulated distribution
+    where counts are few; other figures by Welch's analysis of variance [1]_, and where groups
+    share patients by Wald's statistic with their covariance.
+
+    Parameters
+    ----------
+    statistics : list of Statistic
+        Figures of one metric, all of them measured.
+    subsets : list of Subset
+        The groups.
+    metric : Metric
+        Tells which way is better.
+    n_patients : int
+        Patients of the whole evaluation.
+    seed : tuple of int
+        The only source of chance.
+
+    References
+    ----------
+    .. [1] Welch BL. Biometrika 1951;38:330-336. doi:10.1093/biomet/38.3-4.330
+    """
+    variance = variances(statistics, alike=True)
+    value = np.array([s.value for s in statistics])
+    if len(statistics) < 2 or not np.isfinite(variance).all():
+        return UNKNOWN
+    rng = np.random.default_rng(seed)
+    joint = covariance(statistics, subsets, variance, n_patients)
+    worth = np.array([s.n_effective for s in statistics])
+    apart = np.count_nonzero(joint - np.diag(variance)) == 0
+    if np.isfinite(worth).all() and apart:
+        share = common_share(statistics)
+        if (worth * share * (1 - share)).min() < MANY:
+            return _of_counts(value, worth, share, metric, rng)
+    normal = rng.standard_normal((N_DRAWS, len(statistics)))
+    centre = _centre(value, joint)
+    drawn = merit(centre + normal @ _root(joint).T, metric)
+    df = np.array([np.inf if np.isfinite(s.n_effective) else s.df for s in statistics])
+    p = _welch(value, variance, df) if apart else _wald(value, joint, float(df.min()))
+    return Homogeneity(np.ptp(drawn, axis=1), p)
+
+
+def _of_counts(
+    value: FloatArray, worth: FloatArray, share: float, metric: Metric, rng: np.random.Generator
+) -> Homogeneity:
+    """Return what equal shares of few cases show: counts, not normals."""
+    n = np.maximum(np.round(worth), 1)
+    drawn = rng.binomial(n.astype(np.int64), share, (N_DRAWS, n.size)) / n
+    seen, chance = _pearson(value[None, :], worth)[0], _pearson(drawn, n)
+    p = (1 + int((chance >= seen - 1e-9).sum())) / (1 + N_DRAWS)
+    return Homogeneity(np.ptp(merit(drawn, metric), axis=1), p)
+
+
+def _pearson(shares: FloatArray, n: FloatArray) -> FloatArray:
+    """Return Pearson's chi-square of rows of shares; 0 where all are 0 or all are 1."""
+    common = (shares @ n / n.sum())[:, None]
+    spread = (common * (1 - common))[:, 0]
+    total = (n * (shares - common) ** 2).sum(axis=1)
+    out: FloatArray = np.divide(total, spread, out=np.zeros_like(total), where=spread > 1e-12)
+    return out
+
+
+def _welch(value: FloatArray, variance: FloatArray, df: FloatArray) -> float:
+    """Return the p value of Welch's analysis of variance; with many patients chi-square."""
+    k = value.size
+    weight = 1 / variance
+    share = weight / weight.sum()
+    total = float((weight * (value - share @ value) ** 2).sum())
+    loss = float(((1 - share) ** 2 / df).sum())
+    if loss == 0:
+        return float(special.chdtrc(k - 1, total))
+    ratio = total / (k - 1) / (1 + 2 * (k - 2) / (k**2 - 1) * loss)
+    return float(special.fdtrc(k - 1, (k**2 - 1) / (3 * loss), ratio))
+
+
+def _wald(value: FloatArray, joint: FloatArray, df: float) -> float:
+    """Return the p value of Wald's test of groups that share patients."""
+    inverse = np.linalg.pinv(joint, hermitian=True)
+    off = value - _centre(value, joint)
+    total, rank = float(off @ inverse @ off), np.linalg.matrix_rank(joint, hermitian=True) - 1
+    if rank < 1:
+        return float("nan")
+    if np.isinf(df):
+        return float(special.chdtrc(rank, total))
+    return float(special.fdtrc(rank, max(df, 1.0), total / rank))
+
+
+def _centre(value: FloatArray, joint: FloatArray) -> float:
+    """Return the common figure, by generalised least squares."""
+    weight = np.linalg.pinv(joint, hermitian=True).sum(axis=0)
+    total = float(weight.sum())
+    return float(weight @ value / total) if total > 0 else float(value.mean())
+
+
+def _root(joint: FloatArray) -> FloatArray:
+    values, vectors = np.linalg.eigh(joint)
+    root: FloatArray = vectors * np.sqrt(np.maximum(values, 0))
+    return root
