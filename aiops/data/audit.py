@@ -10,7 +10,6 @@ from aiops.data.cases import Cases
 from aiops.data.findings import CODES, Finding, finding
 from aiops.data.pairing import pair_files
 from aiops.data.survey import CaseFacts, Progress, survey, survey_files
-from aiops.errors import AuditStop
 from aiops.lookup import pick
 
 LISTED = 200
@@ -97,36 +96,6 @@ class AuditReport:
             "flow": [dict(step) for step in self.flow],
             "clean": self.clean,
         }
-
-    def require_clean(self, *, where: str) -> None:
-        """Raise `AuditStop` unless one may go on.
-
-        Parameters
-        ----------
-        where : str
-            The config, for the error.
-        """
-        if self.clean:
-            return
-        said, accept = [], []
-        for code, found in _by_code(self.stops).items():
-            names = [f.case_id or f.file for f in found[:3] if f.case_id or f.file]
-            first = f": {', '.join(names)}{' …' if len(found) > 3 else ''}" if names else ""
-            said.append(f"  {code} ({len(found)}){first}\n    {found[0].detail}. {found[0].remedy}")
-            way = "exclude" if all(f.case_id for f in found) else "accept"
-            accept.append((way, code))
-        lines = ["audit:"]
-        for way, does in (("exclude", "leaves these cases out"), ("accept", "goes on with them")):
-            codes = [code for chosen, code in accept if chosen == way]
-            if codes:
-                lines.append(f"  {way}:   # {does}")
-                lines += [f"    {code}: the reason, for report and decision" for code in codes]
-        raise AuditStop(
-            f"the audit found {len(self.stops)} faults that stop the run\n" + "\n".join(said),
-            where=where,
-            fix="correct the data; or write into the config (exclude leaves the cases out, accept "
-            "keeps them)\n" + "\n".join(f"         {line}" for line in lines),
-        )
 
 
 def audit(cases: Cases, *, progress: Progress | None = None, n_jobs: int = 2) -> AuditReport:

@@ -38,22 +38,45 @@ def split_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:
 
 
 def stop_unless_clean(found: dict[str, Any], config: str) -> None:
-    """Raise when the audit has findings that stop and that nobody answered for."""
-    open_codes = {c: e for c, e in found["codes"].items() if e["state"] == "stop" and e["n"]}
-    if found["clean"] or not open_codes:
+    """Raise when the audit has findings that stop and that nobody answered for.
+
+    Parameters
+    ----------
+    found : dict
+        What stands in audit.json.
+    config : str
+        The config, for the error.
+
+    Raises
+    ------
+    AuditStop
+        With each code, its first cases, the remedy, and the lines to write to go on deliberately.
+    """
+    if found["clean"]:
         return
-    said = []
-    for code, entry in open_codes.items():
-        cases = [f["case_id"] for f in found["findings"] if f["code"] == code and f["case_id"]]
-        named = ", ".join(cases[:3]) + (" …" if len(cases) > 3 else "")
-        said.append(f"{code} ({entry['n']}): {entry['meaning']} {named}".rstrip())
-    first = next(iter(open_codes))
+    open_codes = [code for code, entry in found["codes"].items() if entry["state"] == "stop"]
+    stops = {
+        code: [f for f in found["findings"] if f["code"] == code and f["severity"] == "stop"]
+        for code in open_codes
+    }
+    said, ways = [], []
+    for code, some in stops.items():
+        names = [f["case_id"] or f["file"] for f in some[:3] if f["case_id"] or f["file"]]
+        first = f": {', '.join(names)}{' …' if len(some) > 3 else ''}" if names else ""
+        said.append(f"  {code} ({len(some)}){first}\n    {some[0]['detail']}. {some[0]['remedy']}")
+        ways.append(("exclude" if all(f["case_id"] for f in some) else "accept", code))
+    lines = ["audit:"]
+    for way, does in (("exclude", "leaves these cases out"), ("accept", "goes on with them")):
+        codes = [code for chosen, code in ways if chosen == way]
+        if codes:
+            lines.append(f"  {way}:   # {does}")
+            lines += [f"    {code}: the reason, for report and decision" for code in codes]
     raise AuditStop(
-        "the audit found faults that stop:\n    " + "\n    ".join(said),
-        where=f"{config}: data; all findings are in audit.json",
-        fix="correct the data; or go on deliberately, the reason is kept:\n"
-        f"         audit: {{exclude: {{{first}: why these cases are left out}}}}\n"
-        f"         audit: {{accept: {{{first}: why it may stand}}}}",
+        f"the audit found {sum(map(len, stops.values()))} faults that stop the run\n"
+        + "\n".join(said),
+        where=f"{config}; all findings are in audit.json",
+        fix="correct the data; or write into the config (exclude leaves the cases out, accept "
+        "keeps them)\n" + "\n".join(f"         {line}" for line in lines),
     )
 
 

@@ -11,6 +11,7 @@ from aiops.data.cases import read_cases
 from aiops.data.findings import CODES, finding
 from aiops.errors import AuditStop, ConfigError
 from aiops.files import write_json
+from aiops.pipeline.prepare import stop_unless_clean
 
 DATA = Path(os.environ.get("AIOPS_DATA", "../shared/data"))
 
@@ -51,7 +52,7 @@ def test_a_stop_that_nobody_answered_for_says_what_to_write(make):
     report = audit(films(make, blank=(2, 5))())
     assert not report.clean
     with pytest.raises(AuditStop) as caught:
-        report.require_clean(where="configs/a.yaml")
+        stop_unless_clean(report.to_dict(), "configs/a.yaml")
     said = str(caught.value)
     assert "the audit found 2 faults that stop the run" in said
     assert "IMAGE_CONSTANT (2): c0002, c0005" in said
@@ -67,7 +68,7 @@ def test_accepted_faults_stay_and_excluded_ones_go(make):
     kept = audit(read(accept={"IMAGE_CONSTANT": "phantom scans"}))
     assert kept.clean
     assert kept.excluded_cases == {}
-    kept.require_clean(where="here")
+    stop_unless_clean(kept.to_dict(), "here")
     entry = kept.to_dict()["codes"]["IMAGE_CONSTANT"]
     assert (entry["state"], entry["reason"], entry["n"]) == ("accepted", "phantom scans", 2)
     gone = audit(read(exclude={"IMAGE_CONSTANT": "shutter stayed closed"}))
@@ -90,7 +91,7 @@ def test_a_finding_about_the_whole_set_cannot_be_excluded(make):
     report = audit(make.cases(rows, targets=targets, audit={"exclude": {"OUTCOME_ONE_CLASS": "x"}}))
     assert not report.clean
     with pytest.raises(AuditStop, match="accept:   # goes on with them"):
-        report.require_clean(where="here")
+        stop_unless_clean(report.to_dict(), "here")
 
 
 def test_a_rule_that_finds_nothing_is_a_note(make):
