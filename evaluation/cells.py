@@ -12,9 +12,9 @@ from evaluation.fairness import gap_table, no_rest
 from evaluation.groups import ALL, GroupArray, group_order, rest_of
 from evaluation.metrics import Metric, metrics_of
 from evaluation.plan import METRIC_COLUMNS, EvaluationPlan
-from evaluation.resampling import Weights
+from evaluation.resampling import Weights, count_totals, group_rng
 from evaluation.samples import Sample
-from evaluation.statistic import Statistic, estimate_of, undefined
+from evaluation.statistic import Statistic, analytic_limits, estimate_of, undefined
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,32 @@ class Cell:
     sample: Sample
     patients: IntArray
     statistics: dict[str, Statistic]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a gap needs of a cell: a bootstrap, and the cases themselves, are large."""
+
+    arms: dict[str, Arm]
+    n_patients: int
+    n_cases: int
+    n_positive: int | None
+
+    @classmethod
+    def of(cls, cell: Cell) -> "Side":
+        """Keep what a gap needs."""
+        sample = cell.sample
+        all_failed = bool(sample.failed.size and sample.failed.all())
+        arms = {
+            name: Arm(
+                replace(s, sums=None, from_sums=None, replicates=None),
+                cell.patients,
+                all_failed=all_failed,
+            )
+            for name, s in cell.statistics.items()
+        }
+        n_positive = int(sample.y_true.sum()) if sample.y_true.size else None
+        return cls(arms, cell.patients.size, sample.patient.size, n_positive)
 
 
 def evaluate_targets(
@@ -105,18 +131,21 @@ def _break_down(
         labels = case.groups[attribute]
         # All cases are a row of the table even where there is none.
         names = [ALL] if attribute == ALL else group_order(pd.unique(labels))
-        cells: dict[frozenset[str], Cell] = {}
+        sides: dict[frozenset[str], Side] = {}
         for chosen in _sets(names):
-            inside = np.isin(labels, list(chosen))
-            cells[chosen] = _cell(case, inside, n_patients, metrics)
-        for name in names:
-            cell = cells[frozenset([name])]
+            cell = _cell(case, np.isin(labels, list(chosen)), n_patients, metrics)
+            sides[chosen] = Side.of(cell)
+            if len(chosen) > 1 or not chosen <= set(names):
+                continue
+            (name,) = chosen
             # Findings of one cohort share the patients of a group: their weights are cut once.
             if name not in kept or not np.array_equal(kept[name][0], cell.patients):
                 kept[name] = cell.patients, weights.take(cell.patients)
             rows += _rows(case, cell, kept[name][1], plan, metrics, (attribute, name))
-            rest = cells.get(rest_of(name, names))
-            gaps += _gaps(case.target, cell, rest, metrics, plan, (attribute, name))
+        for name in names:
+            rest = sides.get(rest_of(name, names))
+            gaps += _gaps(case.target, sides[frozenset([name])], rest, metrics, plan,
+                          (attribute, name))  # fmt: skip
     return rows, gaps
 
 
@@ -125,13 +154,6 @@ def _sets(names: list[str]) -> list[frozenset[str]]:
     alone = [frozenset([n]) for n in names]
     rests = [rest_of(n, names) for n in names]
     return list(dict.fromkeys(s for s in (*alone, *rests) if s))
-
-
-def _arm(cell: Cell, metric: str) -> Arm:
-    # A gap needs no bootstrap, and what a bootstrap holds on to is large.
-    light = replace(cell.statistics[metric], sums=None, from_sums=None, replicates=None)
-    failed = cell.sample.failed
-    return Arm(light, cell.patients, all_failed=bool(failed.size and failed.all()))
 
 
 def _cell(case: TargetCases, inside: BoolArray, n_patients: int, metrics: list[Metric]) -> Cell:
@@ -146,21 +168,43 @@ def _cell(case: TargetCases, inside: BoolArray, n_patients: int, metrics: list[M
     return Cell(sample, patients, statistics)
 
 
-def _draws(statistics: Iterable[Statistic], weights: Weights) -> list[FloatArray | None]:
-    """Return the replicates of each statistic; all sums go through one matrix product."""
+def replicates_of(
+    statistics: Iterable[Statistic], weights: Weights, plan: EvaluationPlan, where: tuple[str, str]
+) -> list[FloatArray | None]:
+    """Return the bootstrap replicates of each statistic, None where there are too few for one.
+
+    Counts are drawn by distinct rows; other sums all go through one product with the weights.
+
+    Parameters
+    ----------
+    statistics : iterable of Statistic
+        What is resampled, all of one cell.
+    weights : Weights
+        Those of its patients.
+    plan : EvaluationPlan
+        Seed and number of replicates.
+    where : tuple of str
+        Attribute and group.
+    """
     known = list(statistics)
-    parts = [s.sums for s in known if s.sums is not None and not s.few]
-    totals = weights.totals(np.column_stack(parts)) if parts else np.zeros((0, 0))
+    totals: dict[int, FloatArray] = {}
+    for i, s in enumerate(known):
+        if s.sums is not None and not s.few:
+            drawn = count_totals(s.sums, plan.n_boot, group_rng(plan.seed, *where))
+            if drawn is not None:
+                totals[i] = drawn
+    rest = [i for i, s in enumerate(known) if s.sums is not None and not s.few and i not in totals]
+    if rest:
+        parts = [known[i].sums for i in rest]
+        widths = np.cumsum([p.shape[1] for p in parts if p is not None])[:-1]
+        together = weights.totals(np.column_stack([p for p in parts if p is not None]))
+        totals |= dict(zip(rest, np.split(together, widths, axis=1), strict=True))
     out: list[FloatArray | None] = []
-    at = 0
-    for s in known:
-        if s.few:
-            out.append(None)
-        elif s.sums is not None and s.from_sums is not None:
-            out.append(s.from_sums(totals[:, at : at + s.sums.shape[1]]))
-            at += s.sums.shape[1]
+    for i, s in enumerate(known):
+        if i in totals and s.from_sums is not None:
+            out.append(s.from_sums(totals[i]))
         else:
-            out.append(s.replicates(weights) if s.replicates else None)
+            out.append(s.replicates(weights) if s.replicates and not s.few else None)
     return out
 
 
@@ -173,17 +217,22 @@ def _rows(
     where: tuple[str, str],
 ) -> list[dict[str, object]]:
     rows = []
-    draws = _draws((cell.statistics[m.name] for m in metrics), weights)
-    for metric, drawn in zip(metrics, draws, strict=True):
+    statistics = [cell.statistics[m.name] for m in metrics]
+    draws = replicates_of(statistics, weights, plan, where)
+    low, high = analytic_limits(
+        statistics, [m.low for m in metrics], [m.high for m in metrics], level=plan.level
+    )
+    for i, (metric, drawn) in enumerate(zip(metrics, draws, strict=True)):
+        analytic = float(low[i]), float(high[i])
         found = estimate_of(
-            cell.statistics[metric.name],
+            statistics[i],
             cell.sample,
             level=plan.level,
             definition=metric.definition,
-            bounds=(metric.low, metric.high),
+            analytic=analytic,
             draws=drawn,
         )
-        rows.append(_row(case, metric, found, plan, where))
+        rows.append(_row(case, metric, found, plan, where, analytic))
     return rows
 
 
@@ -193,6 +242,7 @@ def _row(
     found: Estimate,
     plan: EvaluationPlan,
     where: tuple[str, str],
+    linearised: tuple[float, float],
 ) -> dict[str, object]:
     method = found.method
     if not plan.patients_known and method:
@@ -214,6 +264,8 @@ def _row(
         "value": found.value,
         "low": found.low,
         "high": found.high,
+        "low_linearised": linearised[0],
+        "high_linearised": linearised[1],
         "method": method,
         "state": found.state,
         "definition": found.definition,
@@ -223,8 +275,8 @@ def _row(
 
 def _gaps(
     target: str,
-    cell: Cell,
-    rest: Cell | None,
+    side: Side,
+    rest: Side | None,
     metrics: list[Metric],
     plan: EvaluationPlan,
     where: tuple[str, str],
@@ -232,26 +284,22 @@ def _gaps(
     attribute, group = where
     named = attribute in plan.prespecified
     family = target if plan.family == "target" else "claim"
-    out = []
-    for metric in metrics:
-        other = Arm(no_rest(), np.zeros(0, np.int64))
-        if rest is not None:
-            other = _arm(rest, metric.name)
-        out.append(
-            Gap(
-                target=target,
-                metric=metric,
-                attribute=attribute,
-                group=group,
-                group_arm=_arm(cell, metric.name),
-                rest_arm=other,
-                n_patients=cell.patients.size,
-                n_cases=cell.sample.patient.size,
-                n_positive=int(cell.sample.y_true.sum()) if cell.sample.y_true.size else None,
-                family=family
-                if named and target in plan.primary_targets and metric.name == plan.primary_metric
-                else "",
-                prespecified=named,
-            )
+    nobody = Arm(no_rest(), np.zeros(0, np.int64))
+    return [
+        Gap(
+            target=target,
+            metric=metric,
+            attribute=attribute,
+            group=group,
+            group_arm=side.arms[metric.name],
+            rest_arm=nobody if rest is None else rest.arms[metric.name],
+            n_patients=side.n_patients,
+            n_cases=side.n_cases,
+            n_positive=side.n_positive,
+            family=family
+            if named and target in plan.primary_targets and metric.name == plan.primary_metric
+            else "",
+            prespecified=named,
         )
-    return out
+        for metric in metrics
+    ]

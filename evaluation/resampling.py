@@ -1,6 +1,7 @@
-"""Resampling by patient: bootstrap weights, percentile limits, simultaneous critical values."""
+"""Resampling by patient: bootstrap weights, exact draws of counts, simultaneous critical values."""
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,22 @@ from scipy import special
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+ByteArray = NDArray[np.uint8]
 
 BLOCK = 250
 """Replicates kept together: small enough for a processor's cache, large enough for its speed."""
+
+BLOCK_WEIGHTS = 2_500_000
+"""Weights of one block at most: with many patients a block has fewer replicates."""
+
+KEPT_AS_FLOATS = 8_000_000
+"""Weights up to this number are kept as floats for the next reader, more are made anew."""
+
+KEPT_AS_BYTES = 200_000_000
+"""Weights up to this number are kept once drawn, more are drawn again from the same seeds."""
+
+ROW_COST = 200
+"""Drawing how often one row of counts comes takes as long as weighting so many patients."""
 
 
 def patient_weights(n_patients: int, n_boot: int, rng: np.random.Generator) -> Float32Array:
@@ -36,13 +50,82 @@ def patient_weights(n_patients: int, n_boot: int, rng: np.random.Generator) -> F
     >>> patient_weights(5, 3, np.random.default_rng(0)).sum(axis=1)
     array([5., 5., 5.], dtype=float32)
     """
+    _check_size(n_patients, n_boot)
+    return _drawn(n_patients, n_boot, rng).astype(np.float32)
+
+
+def _check_size(n_patients: int, n_boot: int) -> None:
     if n_patients < 0 or n_boot < 1:
         raise ValueError(f"n_patients {n_patients} and n_boot {n_boot} must not be negative or 0")
-    weights = np.zeros((n_boot, n_patients), np.float32)
+
+
+def _drawn(n_patients: int, n_boot: int, rng: np.random.Generator) -> ByteArray:
+    weights = np.zeros((n_boot, n_patients), np.uint8)
     if n_patients:
         for row in weights:
-            row[:] = np.bincount(rng.integers(0, n_patients, n_patients), minlength=n_patients)
+            times = np.bincount(rng.integers(0, n_patients, n_patients), minlength=n_patients)
+            # One patient more than 255 times: a chance below 1e-500, not a case to plan for.
+            row[:] = np.minimum(times, 255)
     return weights
+
+
+class DrawnBlocks:
+    """Weights in blocks of replicates, patients first: drawn when asked for, kept a byte each.
+
+    Parameters
+    ----------
+    n_patients, n_boot : int
+        Patients and replicates.
+    rng : numpy.random.Generator
+        Each block has a generator of its own, so that it is the same whenever it is drawn.
+    """
+
+    def __init__(self, n_patients: int, n_boot: int, rng: np.random.Generator) -> None:
+        _check_size(n_patients, n_boot)
+        size = int(np.clip(BLOCK_WEIGHTS // max(n_patients, 1), 10, BLOCK))
+        self.n_patients, self.n_boot = n_patients, n_boot
+        self.sizes = [min(size, n_boot - start) for start in range(0, n_boot, size)]
+        self._rngs = rng.spawn(len(self.sizes))
+        self._starts = [r.bit_generator.state for r in self._rngs]
+        self._kept: dict[int, ByteArray] = {}
+
+    def block(self, i: int) -> ByteArray:
+        """Return one block, shape (n_patients, n_replicates)."""
+        found = self._kept.get(i)
+        if found is None:
+            rng = self._rngs[i]
+            rng.bit_generator.state = self._starts[i]
+            found = np.ascontiguousarray(_drawn(self.n_patients, self.sizes[i], rng).T)
+            if self.n_patients * self.n_boot <= KEPT_AS_BYTES:
+                self._kept[i] = found
+        return found
+
+
+class Blocks:
+    """The blocks of all patients, or of some of them, as floats."""
+
+    def __init__(self, drawn: DrawnBlocks, patients: IntArray | None = None) -> None:
+        self._drawn, self._patients = drawn, patients
+        n_patients = drawn.n_patients if patients is None else patients.size
+        self._is_kept = n_patients * drawn.n_boot <= KEPT_AS_FLOATS
+        self._kept: dict[int, Float32Array] = {}
+
+    def __len__(self) -> int:
+        return len(self._drawn.sizes)
+
+    def __getitem__(self, i: int) -> Float32Array:
+        i = range(len(self))[i]
+        found = self._kept.get(i)
+        if found is None:
+            block = self._drawn.block(i)
+            found = (block if self._patients is None else block[self._patients]).astype(np.float32)
+            if self._is_kept:
+                self._kept[i] = found
+        return found
+
+    def take(self, patients: IntArray) -> "Blocks":
+        """Return the blocks of some of these patients."""
+        return Blocks(self._drawn, patients if self._patients is None else self._patients[patients])
 
 
 @dataclass(frozen=True)
@@ -51,25 +134,22 @@ class Weights:
 
     Parameters
     ----------
-    blocks : tuple of ndarray of float32, each of shape (n_patients, n_replicates)
+    blocks : Blocks or tuple of ndarray of float32, each of shape (n_patients, n_replicates)
         The weights.
     """
 
-    blocks: tuple[Float32Array, ...]
+    blocks: Blocks | tuple[Float32Array, ...]
 
     @classmethod
     def draw(cls, n_patients: int, n_boot: int, rng: np.random.Generator) -> "Weights":
-        """Draw the weights of `n_boot` replicates.
+        """Return the weights of `n_boot` replicates, each block drawn when it is first read.
 
         Examples
         --------
         >>> Weights.draw(4, 300, np.random.default_rng(0)).n_boot
         300
         """
-        sizes = [min(BLOCK, n_boot - start) for start in range(0, n_boot, BLOCK)]
-        return cls(
-            tuple(np.ascontiguousarray(patient_weights(n_patients, s, rng).T) for s in sizes)
-        )
+        return cls(Blocks(DrawnBlocks(n_patients, n_boot, rng)))
 
     @property
     def n_boot(self) -> int:
@@ -78,12 +158,75 @@ class Weights:
 
     def take(self, patients: IntArray) -> "Weights":
         """Return the weights of some patients."""
+        if isinstance(self.blocks, Blocks):
+            return Weights(self.blocks.take(patients))
         return Weights(tuple(block[patients] for block in self.blocks))
 
     def totals(self, sums: FloatArray) -> FloatArray:
         """Return weighted totals of sums per patient, shape (n_boot, k)."""
         columns = sums.astype(np.float32)
         return np.concatenate([block.T @ columns for block in self.blocks]).astype(float)
+
+
+def group_rng(seed: int, attribute: str, group: str) -> np.random.Generator:
+    """Return the source of chance of one group: the same whatever else is evaluated.
+
+    Examples
+    --------
+    >>> group_rng(0, "sex", "F").random() == group_rng(0, "sex", "F").random()
+    True
+    """
+    key = (crc32(attribute.encode()), crc32(group.encode()))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def count_totals(
+    counts: FloatArray, n_boot: int, rng: np.random.Generator, *, row_cost: int = ROW_COST
+) -> FloatArray | None:
+    """Return bootstrap totals of counts per patient, drawn by distinct rows.
+
+    Patients with the same counts are exchangeable: how often each distinct row of counts comes is
+    multinomial, which is the bootstrap by patient exactly, for a handful of rows instead of many
+    patients.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n_patients, k)
+        Counts per patient.
+    n_boot : int
+        Replicates.
+    rng : numpy.random.Generator
+        The only source of chance.
+    row_cost : int, default=200
+        With more rows than patients / `row_cost` weights are quicker.
+
+    Returns
+    -------
+    ndarray, shape (n_boot, k), or None
+        None where the figures are no counts or the distinct rows are many.
+
+    Examples
+    --------
+    >>> one_of_four = np.repeat([[1.0, 1.0], [0.0, 1.0]], [100, 300], axis=0)
+    >>> totals = count_totals(one_of_four, 1000, np.random.default_rng(0))
+    >>> float(totals[:, 0].mean().round()), set(totals[:, 1].tolist())
+    (100.0, {400.0})
+    """
+    if not counts.size or not (counts >= 0).all() or not (counts == np.floor(counts)).all():
+        return None
+    code = np.zeros(len(counts), np.int64)
+    size = 1
+    for column in counts.T.astype(np.int64):
+        radix = int(column.max()) + 1
+        code, size = code * radix + column, size * radix
+        if size > 2**40:
+            return None
+    _, first, times = np.unique(code, return_index=True, return_counts=True)
+    if times.size * row_cost > len(counts):
+        return None
+    drawn = rng.multinomial(len(counts), times / len(counts), size=n_boot)
+    totals: FloatArray = drawn @ counts[first]
+    return totals
 
 
 def percentile_interval(draws: FloatArray, level: float) -> tuple[float, float]:

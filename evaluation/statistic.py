@@ -224,11 +224,38 @@ def limits_of(
     statistics: list[Statistic], bounds: tuple[float, float], z: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the analytic limits of several statistics at the normal quantile `z`."""
+    return _limits(statistics, bounds, z)
+
+
+def _limits(
+    statistics: list[Statistic], bounds: tuple[float | FloatArray, float | FloatArray], z: float
+) -> tuple[FloatArray, FloatArray]:
     value = np.array([s.value for s in statistics])
     se = np.array([s.se for s in statistics])
     n_effective = np.array([s.n_effective for s in statistics])
     df = np.array([s.df for s in statistics])
     return arm_limits(value, se, n_effective, critical(z, df), bounds)
+
+
+def analytic_limits(
+    statistics: list[Statistic], low: list[float], high: list[float], *, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the linearised limits of statistics that may be read, each in its own range.
+
+    Parameters
+    ----------
+    statistics : list of Statistic
+        Of one sample.
+    low, high : list of float
+        Range of each figure.
+    level : float
+        Confidence level, in (0, 1).
+    """
+    bounds = np.array(low, float), np.array(high, float)
+    lows, highs = _limits(statistics, bounds, two_sided_z(level))
+    known = np.array([s.state != NOT_ESTIMABLE for s in statistics], bool)
+    known &= np.isfinite(lows + highs)
+    return np.where(known, lows, np.nan), np.where(known, highs, np.nan)
 
 
 def arm_limits(
@@ -258,8 +285,12 @@ def estimate_of(
     definition: str,
     bounds: tuple[float, float] = (0.0, 1.0),
     draws: FloatArray | None = None,
+    analytic: tuple[float, float] | None = None,
 ) -> Estimate:
-    """Return a statistic as an `Estimate`, by bootstrap replicates where it has `draws`."""
+    """Return a statistic as an `Estimate`, by bootstrap replicates where it has `draws`.
+
+    ``analytic`` are the linearised limits where they are known already.
+    """
     low = high = float("nan")
     method = statistic.method
     if statistic.state != NOT_ESTIMABLE:
@@ -267,8 +298,10 @@ def estimate_of(
             low, high = percentile_interval(draws, level)
             method = f"bootstrap by patient, percentile, {draws.size} replicates"
         if not np.isfinite(low + high):
-            lows, highs = limits_of([statistic], bounds, two_sided_z(level))
-            low, high, method = float(lows[0]), float(highs[0]), statistic.method
+            if analytic is None:
+                lows, highs = limits_of([statistic], bounds, two_sided_z(level))
+                analytic = float(lows[0]), float(highs[0])
+            low, high, method = *analytic, statistic.method
     return Estimate(
         value=statistic.value,
         low=low,

@@ -3,7 +3,13 @@ import pytest
 from scipy.special import ndtri
 
 from evaluation import patient_weights, simultaneous_critical
-from evaluation.resampling import Weights, percentile_interval
+from evaluation.resampling import (
+    DrawnBlocks,
+    Weights,
+    count_totals,
+    group_rng,
+    percentile_interval,
+)
 
 
 def test_weights_draw_patients_with_replacement():
@@ -29,6 +35,74 @@ def test_blocks_are_one_matrix():
     assert weights.totals(sums) == pytest.approx(whole @ sums)
     some = np.array([0, 3])
     assert weights.take(some).totals(sums[some]) == pytest.approx(whole[:, some] @ sums[some])
+
+
+def test_weights_are_drawn_when_asked_for_and_stay_the_same(monkeypatch):
+    weights = Weights.draw(40, 300, np.random.default_rng(2))
+    assert not weights.blocks._drawn._kept
+    first = [b.copy() for b in weights.blocks]
+    assert len(weights.blocks._drawn._kept) == 2
+    monkeypatch.setattr("evaluation.resampling.KEPT_AS_BYTES", 0)
+    monkeypatch.setattr("evaluation.resampling.KEPT_AS_FLOATS", 0)
+    again = Weights.draw(40, 300, np.random.default_rng(2))
+    for _ in range(2):
+        assert all((a == b).all() for a, b in zip(first, again.blocks, strict=True))
+    assert not again.blocks._drawn._kept
+    assert not again.blocks._kept
+
+
+def test_some_of_some_patients_are_those_patients():
+    weights = Weights.draw(9, 20, np.random.default_rng(2))
+    inner = weights.take(np.array([1, 4, 7])).take(np.array([0, 2]))
+    assert (inner.blocks[0] == weights.blocks[0][[1, 7]]).all()
+
+
+def test_many_patients_come_in_small_blocks():
+    drawn = DrawnBlocks(100_000, 60, np.random.default_rng(0))
+    assert drawn.sizes == [25, 25, 10]
+
+
+def clustered_counts(n, seed=0):
+    rng = np.random.default_rng(seed)
+    cases = rng.integers(0, 4, n)
+    return np.column_stack([rng.binomial(cases, 0.8), cases]).astype(float)
+
+
+def test_counts_drawn_by_rows_are_the_bootstrap_by_patient():
+    counts = clustered_counts(3000)
+    rows = count_totals(counts, 4000, np.random.default_rng(0))
+    weights = Weights.draw(3000, 4000, np.random.default_rng(1)).totals(counts)
+    assert rows.shape == (4000, 2)
+    assert rows.mean(axis=0) == pytest.approx(counts.sum(axis=0), rel=2e-3)
+    # Var of a total over n draws is n times the population variance of a row, covariances too.
+    exact = 3000 * np.cov(counts.T, ddof=0)
+    assert np.cov(rows.T) == pytest.approx(exact, rel=0.12)
+    assert np.cov(weights.T) == pytest.approx(exact, rel=0.12)
+
+
+def test_the_order_of_patients_is_nothing_to_draws_by_rows():
+    counts = clustered_counts(3000)
+    one, other = (
+        count_totals(c, 50, np.random.default_rng(0)) for c in (counts, counts[::-1].copy())
+    )
+    assert (one == other).all()
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [clustered_counts(3000) + 0.5, -clustered_counts(3000), clustered_counts(40),
+     np.column_stack([np.arange(3000.0)] * 4), np.zeros((0, 2))],
+    ids=["no counts", "below 0", "few patients", "all rows differ", "nobody"],
+)  # fmt: skip
+def test_what_cannot_be_drawn_by_rows_says_so(sums):
+    assert count_totals(sums, 10, np.random.default_rng(0)) is None
+
+
+def test_a_groups_chance_is_its_own():
+    names = [("sex", "F"), ("sex", "M"), ("site", "F")]
+    assert (
+        len({group_rng(0, *n).random() for n in names} | {group_rng(1, "sex", "F").random()}) == 4
+    )
 
 
 def test_nobody_to_draw_from():
