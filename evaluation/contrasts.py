@@ -100,7 +100,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Many gaps at once: two sides, the correlation between them, and the sign of better."""
+    """Many gaps at once: two sides, the correlation between them, and the sign of better.
+
+    The sign is 1 for a figure without better or worse: its gap is the group's minus the rest's.
+    """
 
     group: Side
     rest: Side

@@ -1,8 +1,9 @@
 """Gaps between a group and the rest, and what may be said about them.
 
 A gap is the group's figure minus that of all other recorded groups, signed so that below 0 is
-worse for the group. The family, primary targets × primary metric × attributes named in advance,
-is covered at once by max-|t| over the patients' influence.
+worse for the group; of a figure that has no better or worse (how many are called positive) it is
+the plain difference and carries no verdict. The family, primary targets × primary metric ×
+attributes named in advance, is covered at once by max-|t| over the patients' influence.
 """
 
 from collections.abc import Iterable

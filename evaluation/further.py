@@ -7,6 +7,7 @@ import pandas as pd
 
 from evaluation.cells import TargetCases
 from evaluation.disparities import disparities_table
+from evaluation.intersections import intersections_table
 from evaluation.plan import EvaluationPlan
 
 
@@ -35,6 +36,7 @@ class Evaluated:
 
 TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
     "disparities": disparities_table,
+    "intersections": intersections_table,
 }
 """Every further table by its name. A new one is a function, an entry here, a test and its words."""
 

@@ -58,6 +58,17 @@ class EvaluationPlan:
         The part of the table that is evaluated.
     patients_known : bool
         False: the table does not say whose case it is, and intervals are by case.
+    reasons : mapping of str to str
+        Why an attribute was named in advance.
+    intersections : tuple of tuple of str, or None
+        Attributes whose combinations are looked at; None takes every pair of those named in
+        advance.
+    adjust_for : tuple of str
+        Attributes (scanner, site) whose part in the gaps of the others is taken out.
+    population : mapping of str to (mapping of str to float)
+        Share of each group among those who are served, by attribute.
+    population_source : str
+        Where these shares come from.
     """
 
     task: str
@@ -80,6 +91,11 @@ class EvaluationPlan:
     family: str = "claim"
     split: str = "test"
     patients_known: bool = True
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    intersections: tuple[tuple[str, ...], ...] | None = None
+    adjust_for: tuple[str, ...] = ()
+    population: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    population_source: str = ""
 
     def __post_init__(self) -> None:
         metric = METRICS.get(self.primary_metric)
@@ -98,6 +114,10 @@ class EvaluationPlan:
         _among("primary_targets", self.primary_targets, known_targets)
         _among("prespecified", self.prespecified, set(self.attributes))
         _among("per_case", self.per_case, set(self.attributes))
+        _among("reasons", tuple(self.reasons), set(self.prespecified))
+        _among("adjust_for", self.adjust_for, set(self.attributes))
+        _check_intersections(self.intersections or (), set(self.attributes))
+        _check_population(self.population, set(self.attributes))
         _among("unit", (self.unit,), {"case", "study"})
         _among("family", (self.family,), {"claim", "target"})
         _among("combine", (self.combine,), {"mean", "max"})
@@ -111,6 +131,23 @@ def _among(name: str, given: tuple[str, ...], known: set[str]) -> None:
     odd = [g for g in given if g not in known]
     if odd:
         raise ValueError(f"{name} {odd} are none of {sorted(known)}")
+
+
+def _check_intersections(given: tuple[tuple[str, ...], ...], known: set[str]) -> None:
+    for names in given:
+        _among("intersections", names, known)
+        if len(set(names)) < 2 or len(set(names)) < len(names):
+            raise ValueError(f"intersections {names} must name two attributes or more, each once")
+
+
+def _check_population(given: Mapping[str, Mapping[str, float]], known: set[str]) -> None:
+    _among("population", tuple(given), known)
+    for attribute, shares in given.items():
+        odd = {g: s for g, s in shares.items() if not 0 <= s <= 1}
+        if odd:
+            raise ValueError(f"population of {attribute} {odd} must be shares from 0 to 1")
+        if sum(shares.values()) > 1.005:
+            raise ValueError(f"population of {attribute} adds up to {sum(shares.values()):g}")
 
 
 @dataclass(frozen=True)

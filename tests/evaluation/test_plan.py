@@ -34,3 +34,23 @@ def test_a_plan_that_fits():
 def test_a_plan_that_does_not_fit_says_why(more, words):
     with pytest.raises(ValueError, match=words):
         plan(**more)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"adjust_for": ("scanner",)}, r"adjust_for \['scanner'\] are none of \['age', 'sex'\]"),
+        ({"reasons": {"age": "why"}}, r"reasons \['age'\] are none of \['sex'\]"),
+        ({"intersections": (("sex", "site"),)}, r"intersections \['site'\] are none of"),
+        ({"intersections": (("sex",),)}, "must name two attributes or more"),
+        ({"intersections": (("sex", "sex"),)}, "must name two attributes or more"),
+        ({"population": {"site": {"a": 1.0}}}, r"population \['site'\] are none of"),
+        ({"population": {"sex": {"F": 51.0}}}, "must be shares from 0 to 1"),
+        ({"population": {"sex": {"F": 0.6, "M": 0.6}}}, "adds up to 1.2"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_named(given, words):
+    with pytest.raises(ValueError, match=words):
+        EvaluationPlan(
+            "classification", ("a",), ("a",), "roc_auc", ("sex", "age"), ("sex",), **given
+        )

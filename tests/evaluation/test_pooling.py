@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from evaluation.pooling import pooled, pooled_shares
+
+Z = 1.959963984540054
+SIZES = np.array([4, 6, 8, 12, 20, 30, 50, 80, 120, 200, 400, 600])
+LEVELS = np.array([[i // 4, i % 4] for i in range(12)])
+
+
+def simulated(rng, main, own, n_times):
+    """Return raw and pooled errors and whether the interval held the truth, (n_times, 12)."""
+    raw, shrunk, held = [], [], []
+    for _ in range(n_times):
+        n = rng.permutation(SIZES)
+        logit = (
+            1.7 + main * rng.normal(size=3)[LEVELS[:, 0]] + main * rng.normal(size=4)[LEVELS[:, 1]]
+            + own * rng.normal(size=12)
+        )  # fmt: skip
+        p = 1 / (1 + np.exp(-logit))
+        share = rng.binomial(n, p) / n
+        found = pooled_shares(share, n.astype(float), LEVELS, z=Z)
+        raw.append(share - p)
+        shrunk.append(found.value - p)
+        held.append((found.low <= p) & (p <= found.high))
+    return np.array(raw), np.array(shrunk), np.array(held)
+
+
+def rms(errors):
+    return float(np.sqrt(np.square(errors).mean()))
+
+
+@pytest.mark.parametrize(("main", "own"), [(0.3, 0.2), (0.5, 0.4), (0.2, 0.6), (0.0, 0.0)])
+def test_pooling_comes_nearer_to_the_truth_and_its_intervals_hold_it(main, own):
+    raw, shrunk, held = simulated(np.random.default_rng(1), main, own, 150)
+    assert rms(shrunk) < 0.75 * rms(raw)
+    assert held.mean() >= 0.92
+
+
+def test_the_error_of_twelve_groups_is_halved_as_the_reference_says():
+    raw, shrunk, _ = simulated(np.random.default_rng(2), 0.3, 0.2, 200)
+    assert rms(raw) == pytest.approx(0.094, abs=0.01)
+    assert rms(shrunk) == pytest.approx(0.043, abs=0.006)
+
+
+def test_means_are_pooled_on_their_own_scale():
+    rng = np.random.default_rng(3)
+    sd = 0.3 / np.sqrt(SIZES)
+    errors, held = [], []
+    for _ in range(150):
+        truth = 4 + 0.2 * rng.normal(size=3)[LEVELS[:, 0]] + 0.05 * rng.normal(size=12)
+        raw = truth + sd * rng.normal(size=12)
+        found = pooled(raw, np.diag(sd**2), LEVELS, z=Z)
+        errors.append((rms(raw - truth), rms(found.value - truth)))
+        held.append((found.low <= truth) & (truth <= found.high))
+    raw_error, pooled_error = np.mean(errors, axis=0)
+    assert pooled_error < 0.8 * raw_error
+    assert np.mean(held) >= 0.92
+
+
+def test_many_cases_keep_their_figure_and_few_give_it_up():
+    share = np.array([0.9, 0.7, 0.9, 0.7, 0.0, 0.7])
+    n = np.array([5000, 5000, 5000, 5000, 2, 5000.0])
+    levels = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]])
+    found = pooled_shares(share, n, levels, z=Z)
+    assert found.value[:4] == pytest.approx(share[:4], abs=0.01)
+    # Two of its column's are found nine times in ten elsewhere.
+    assert 0.6 < found.value[4] < 0.9
+    assert found.shrinkage[4] > 0.9 > 0.5 > found.shrinkage[0]
+    assert (found.low < found.value).all()
+    assert (found.value < found.high).all()
+
+
+def test_a_share_of_one_keeps_a_width():
+    found = pooled_shares(np.ones(5), np.full(5, 30.0), np.arange(5)[:, None], z=Z)
+    assert (found.value > 0.97).all()
+    assert (found.low < 0.99).all()
+    assert (found.value < 1).all()
+
+
+def test_three_groups_are_too_few_to_pool():
+    found = pooled(np.array([1.0, 2, 3]), np.eye(3), np.arange(3)[:, None], z=Z)
+    assert np.isnan([found.value, found.low, found.high, found.shrinkage]).all()
+
+
+def test_the_order_of_groups_does_not_matter():
+    rng = np.random.default_rng(0)
+    share, order = rng.random(12), rng.permutation(12)
+    one = pooled_shares(share, SIZES.astype(float), LEVELS, z=Z)
+    two = pooled_shares(share[order], SIZES[order].astype(float), LEVELS[order], z=Z)
+    assert two.value == pytest.approx(one.value[order], abs=1e-9)
+    assert two.low == pytest.approx(one.low[order], abs=1e-9)
