@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evaluation.agreement import BlandAltman, bland_altman
     from evaluation.calibration import brier, calibration_intercept, calibration_slope
+    from evaluation.compare import (
+        Comparison,
+        compare_classification,
+        compare_segmentation,
+        comparison_sentence,
+    )
     from evaluation.confusion import (
         accuracy,
         false_negative_rate,
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
     from evaluation.groups import group_labels, group_order
+    from evaluation.intraclass import icc
     from evaluation.metrics import METRICS, Metric, metrics_of
     from evaluation.multiclass import (
         balanced_accuracy,
@@ -27,8 +34,10 @@ if TYPE_CHECKING:
         multiclass_confusion,
         multilabel_roc_auc,
     )
+    from evaluation.noninferiority import NonInferiority, non_inferiority
     from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
     from evaluation.plan import Evaluation, EvaluationPlan
+    from evaluation.reliability import cohen_kappa, fleiss_kappa, percent_agreement
     from evaluation.resampling import patient_weights, simultaneous_critical
     from evaluation.scoring import evaluate_classification, evaluate_segmentation
     from evaluation.segmentation import (
@@ -43,6 +52,12 @@ if TYPE_CHECKING:
 _WHERE = {
     "agreement": ("BlandAltman", "bland_altman"),
     "calibration": ("brier", "calibration_intercept", "calibration_slope"),
+    "compare": (
+        "Comparison",
+        "compare_classification",
+        "compare_segmentation",
+        "comparison_sentence",
+    ),
     "confusion": (
         "accuracy",
         "false_negative_rate",
@@ -57,6 +72,7 @@ _WHERE = {
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
     "groups": ("group_labels", "group_order"),
+    "intraclass": ("icc",),
     "metrics": ("METRICS", "Metric", "metrics_of"),
     "multiclass": (
         "balanced_accuracy",
@@ -64,8 +80,17 @@ _WHERE = {
         "multiclass_confusion",
         "multilabel_roc_auc",
     ),
+    "noninferiority": (
+        "NonInferiority",
+        "non_inferiority",
+    ),
     "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
     "plan": ("Evaluation", "EvaluationPlan"),
+    "reliability": (
+        "cohen_kappa",
+        "fleiss_kappa",
+        "percent_agreement",
+    ),
     "resampling": ("patient_weights", "simultaneous_critical"),
     "scoring": ("evaluate_classification", "evaluate_segmentation"),
     "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
@@ -77,10 +102,12 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __all__ = [
     "METRICS",
     "BlandAltman",
+    "Comparison",
     "Estimate",
     "Evaluation",
     "EvaluationPlan",
     "Metric",
+    "NonInferiority",
     "OperatingPoint",
     "accuracy",
     "assd",
@@ -95,7 +122,11 @@ __all__ = [
     "choose_threshold",
     "clopper_pearson",
     "clustered_proportion",
+    "cohen_kappa",
     "combined_verdict",
+    "compare_classification",
+    "compare_segmentation",
+    "comparison_sentence",
     "diagonal_mm",
     "dice",
     "evaluate_classification",
@@ -103,17 +134,21 @@ __all__ = [
     "failed_case_metrics",
     "false_negative_rate",
     "false_positive_rate",
+    "fleiss_kappa",
     "group_labels",
     "group_order",
     "hd95",
     "holm",
+    "icc",
     "macro_roc_auc",
     "metrics_of",
     "multiclass_confusion",
     "multilabel_roc_auc",
+    "non_inferiority",
     "npv",
     "nsd",
     "patient_weights",
+    "percent_agreement",
     "ppv",
     "relative_volume_error",
     "roc_auc",
