@@ -18,7 +18,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "gate",
         "report",
     ),
-    "Governance and records": ("usecase", "decide", "list", "ui"),
+    "Governance and records": ("usecase", "decide", "lessons", "list", "ui"),
 }
 
 _HOME = {
@@ -37,6 +37,7 @@ _HOME = {
     "report": "stages",
     "usecase": "records",
     "decide": "records",
+    "lessons": "lessons",
     "list": "records",
     "ui": "records",
 }

@@ -17,7 +17,12 @@ EXPERIMENTS = [p for p in CONFIGS if p.parent.name == "configs"]
 def test_a_config_opens_with_a_letter_and_says_its_kind(path):
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
-    assert yaml.safe_load(text)["kind"] in {"experiment", "gate_policy", "reasons"}
+    assert yaml.safe_load(text)["kind"] in {
+        "experiment",
+        "gate_policy",
+        "reasons",
+        "synonyms",
+    }
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda p: p.stem)

@@ -25,13 +25,20 @@ OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defe
 @json_option
 def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
     """Take a use case into the register: it gets its number, and can be decided on."""
+    from aiops.governance.lessons import tried_before
     from aiops.governance.usecase import submit
     from aiops.tracking import check_connection, log_use_case
 
     check_connection()  # before the number is given, so that a retry finds the slug free
     use_case = submit(slug, **fields)
     log_use_case(use_case)
-    emit(use_case.model_dump(mode="json"), [f"{use_case.id} {use_case.slug}"], as_json=as_json)
+    told = f"{use_case.title} {use_case.problem} {use_case.specialty} {use_case.modality}"
+    tried = tried_before(told, without=use_case.id, most=3)
+    lines = [f"{use_case.id} {use_case.slug}"]
+    if tried:
+        lines += ["has this been tried? like it are:", *(x for case in tried for x in case.lines())]
+    found = {"tried_before": [case.to_dict() for case in tried]}
+    emit({**use_case.model_dump(mode="json"), **found}, lines, as_json=as_json)
 
 
 @click.command(

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -28,9 +29,19 @@ def test_help_is_grouped_with_start_here_first():
     assert "Exit codes: 0 done, 1 failed, 2 config or data wrong, 3 a gate said no." in shown
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def verbs():
+    """Yield each command, those of a group by two words."""
+    for name in COMMANDS:
+        command = cli.get_command(None, name)
+        if isinstance(command, click.Group):
+            yield from (f"{name} {verb}" for verb in command.commands)
+        else:
+            yield name
+
+
+@pytest.mark.parametrize("name", list(verbs()))
 def test_each_command_has_help_an_example_and_json(name):
-    shown = CliRunner().invoke(cli, [name, "--help"])
+    shown = CliRunner().invoke(cli, [*name.split(), "--help"])
     assert shown.exit_code == 0
     assert f"Example: aiops {name}" in shown.output
     assert "--json" in shown.output
