@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evaluation.agreement import BlandAltman, bland_altman
     from evaluation.calibration import brier, calibration_intercept, calibration_slope
+    from evaluation.calibration_error import (
+        CalibrationError,
+        calibration_bins,
+        expected_calibration_error,
+    )
     from evaluation.compare import (
         Comparison,
         compare_classification,
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
         sensitivity,
         specificity,
     )
+    from evaluation.delong import PairedAuc, paired_roc_auc
     from evaluation.discrimination import average_precision, roc_auc
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from evaluation.noninferiority import NonInferiority, non_inferiority
     from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
     from evaluation.plan import Evaluation, EvaluationPlan
+    from evaluation.rates import group_rates
     from evaluation.reliability import cohen_kappa, fleiss_kappa, percent_agreement
     from evaluation.resampling import patient_weights, simultaneous_critical
     from evaluation.scoring import evaluate_classification, evaluate_segmentation
@@ -68,6 +75,8 @@ _WHERE = {
         "sensitivity",
         "specificity",
     ),
+    "calibration_error": ("CalibrationError", "calibration_bins", "expected_calibration_error"),
+    "delong": ("PairedAuc", "paired_roc_auc"),
     "discrimination": ("average_precision", "roc_auc"),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
@@ -91,6 +100,7 @@ _WHERE = {
         "fleiss_kappa",
         "percent_agreement",
     ),
+    "rates": ("group_rates",),
     "resampling": ("patient_weights", "simultaneous_critical"),
     "scoring": ("evaluate_classification", "evaluate_segmentation"),
     "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
@@ -102,6 +112,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __all__ = [
     "METRICS",
     "BlandAltman",
+    "CalibrationError",
     "Comparison",
     "Estimate",
     "Evaluation",
@@ -109,12 +120,14 @@ __all__ = [
     "Metric",
     "NonInferiority",
     "OperatingPoint",
+    "PairedAuc",
     "accuracy",
     "assd",
     "average_precision",
     "balanced_accuracy",
     "bland_altman",
     "brier",
+    "calibration_bins",
     "calibration_intercept",
     "calibration_slope",
     "case_metrics_of",
@@ -131,12 +144,14 @@ __all__ = [
     "dice",
     "evaluate_classification",
     "evaluate_segmentation",
+    "expected_calibration_error",
     "failed_case_metrics",
     "false_negative_rate",
     "false_positive_rate",
     "fleiss_kappa",
     "group_labels",
     "group_order",
+    "group_rates",
     "hd95",
     "holm",
     "icc",
@@ -147,6 +162,7 @@ __all__ = [
     "non_inferiority",
     "npv",
     "nsd",
+    "paired_roc_auc",
     "patient_weights",
     "percent_agreement",
     "ppv",

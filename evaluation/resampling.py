@@ -1,5 +1,6 @@
 """Resampling by patient: bootstrap weights, exact draws of counts, simultaneous critical values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -113,6 +114,9 @@ class Blocks:
     def __len__(self) -> int:
         return len(self._drawn.sizes)
 
+    def __iter__(self) -> Iterator[Float32Array]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, i: int) -> Float32Array:
         i = range(len(self))[i]
         found = self._kept.get(i)
@@ -181,7 +185,12 @@ def group_rng(seed: int, attribute: str, group: str) -> np.random.Generator:
 
 
 def count_totals(
-    counts: FloatArray, n_boot: int, rng: np.random.Generator, *, row_cost: int = ROW_COST
+    counts: FloatArray,
+    n_boot: int,
+    rng: np.random.Generator,
+    *,
+    times: FloatArray | None = None,
+    row_cost: int = ROW_COST,
 ) -> FloatArray | None:
     """Return bootstrap totals of counts per patient, drawn by distinct rows.
 
@@ -191,14 +200,16 @@ def count_totals(
 
     Parameters
     ----------
-    counts : ndarray, shape (n_patients, k)
+    counts : ndarray, shape (n_rows, k)
         Counts per patient.
     n_boot : int
         Replicates.
     rng : numpy.random.Generator
         The only source of chance.
+    times : ndarray, shape (n_rows,), optional
+        How many patients have each row; one each where it is not given.
     row_cost : int, default=200
-        With more rows than patients / `row_cost` weights are quicker.
+        With more distinct rows than patients / `row_cost` weights are quicker.
 
     Returns
     -------
@@ -214,19 +225,34 @@ def count_totals(
     """
     if not counts.size or not (counts >= 0).all() or not (counts == np.floor(counts)).all():
         return None
-    code = np.zeros(len(counts), np.int64)
-    size = 1
-    for column in counts.T.astype(np.int64):
-        radix = int(column.max()) + 1
-        code, size = code * radix + column, size * radix
-        if size > 2**40:
-            return None
-    _, first, times = np.unique(code, return_index=True, return_counts=True)
-    if times.size * row_cost > len(counts):
+    if float(np.prod(counts.max(axis=0) + 1)) > 2**53:
         return None
-    drawn = rng.multinomial(len(counts), times / len(counts), size=n_boot)
+    first, share, n_patients = distinct_rows(counts, times)
+    if share.size * row_cost > n_patients:
+        return None
+    drawn = rng.multinomial(n_patients, share, size=n_boot)
     totals: FloatArray = drawn @ counts[first]
     return totals
+
+
+def distinct_rows(
+    counts: FloatArray, times: FloatArray | None = None
+) -> tuple[IntArray, FloatArray, int]:
+    """Return where each distinct row of whole numbers stands first, its share, and how many rows.
+
+    Examples
+    --------
+    >>> first, share, n = distinct_rows(np.array([[1, 1], [0, 1], [1, 1], [1, 1]]))
+    >>> first.tolist(), share.tolist(), n
+    ([1, 0], [0.25, 0.75], 4)
+    """
+    code = np.zeros(len(counts), np.int64)
+    for column in counts.T.astype(np.int64):
+        code = code * (int(column.max(initial=0)) + 1) + column
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    number = np.bincount(inverse, times, minlength=first.size)
+    n_patients = int(number.sum())
+    return first, number / max(n_patients, 1), n_patients
 
 
 def percentile_interval(draws: FloatArray, level: float) -> tuple[float, float]:

@@ -93,16 +93,19 @@ def undefined(reason: str) -> Statistic:
     return Statistic(value=float("nan"), reason=reason)
 
 
-def effective_count(counts: FloatArray) -> float:
+def effective_count(counts: FloatArray, times: FloatArray | None = None) -> float:
     """Return how many equal patients the patients with these counts are worth (Kish).
 
     Examples
     --------
     >>> effective_count(np.array([1.0, 1.0, 2.0]))
     2.6666666666666665
+    >>> effective_count(np.array([1.0, 2.0]), np.array([2.0, 1.0]))
+    2.6666666666666665
     """
-    square = float(np.square(counts).sum())
-    return float(counts.sum()) ** 2 / square if square else 0.0
+    each = np.ones_like(counts) if times is None else times
+    square = float(np.square(counts) @ each)
+    return float(counts @ each) ** 2 / square if square else 0.0
 
 
 def few_correction(n: float) -> float:
@@ -117,21 +120,21 @@ def _ratio(totals: FloatArray) -> FloatArray:
 
 
 def _effective_cases(
-    share: float, hits: FloatArray, counts: FloatArray, deviation: FloatArray
+    share: float, hits: FloatArray, counts: FloatArray, deviation: FloatArray, times: FloatArray
 ) -> float:
     """Return cases divided by the design effect of several cases per patient.
 
     The design effect is measured where patients of both kinds were seen; the fewer they are, the
     more it leans on its worst, that the cases of a patient are copies of one another.
     """
-    total = float(counts.sum())
-    worst = total / effective_count(counts)
+    total = float(counts @ times)
+    worst = total / effective_count(counts, times)
     if worst <= 1 or counts.max() <= 1:
         return total
     measured = 1.0
     if 0 < share < 1:
-        measured = float(np.square(deviation).sum()) / (share * (1 - share) * total)
-    n_minor = min(int((hits > 0).sum()), int((hits < counts).sum()))
+        measured = float(np.square(deviation) @ times) / (share * (1 - share) * total)
+    n_minor = min(int(times[hits > 0].sum()), int(times[hits < counts].sum()))
     design = (n_minor * max(measured, 1.0) + worst) / (n_minor + 1)
     return total / design
 
@@ -153,19 +156,37 @@ def share_of(
         What the patients are called who are counted.
     """
     hits, counts = sample.by_patient(hit), sample.by_patient(counted)
-    total = float(counts.sum())
+    return share_of_counts(hits, counts, np.ones_like(counts), none=none, least=least)
+
+
+def share_of_counts(
+    hits: FloatArray, counts: FloatArray, times: FloatArray, *, none: str, least: str = "patients"
+) -> Statistic:
+    """Return the share of hits among counts per patient, for Wilson's interval on effective n.
+
+    Parameters
+    ----------
+    hits, counts : ndarray, shape (n_rows,)
+        Cases of a patient that are hits, and that are counted.
+    times : ndarray, shape (n_rows,)
+        How many patients have these counts; the influence is that of all of them together.
+    none, least : str
+        As `share_of` has them.
+    """
+    total = float(counts @ times)
     if total == 0:
         return undefined(none)
-    share = float(hits.sum()) / total
+    share = float(hits @ times) / total
     deviation = hits - share * counts
-    n_patients = int((counts > 0).sum())
-    n_effective = _effective_cases(share, hits, counts, deviation)
+    n_patients = int(times[counts > 0].sum())
+    n_effective = _effective_cases(share, hits, counts, deviation, times)
     repeated = bool(counts.max() > 1)
+    correction = few_correction(n_patients) if repeated else 1.0
     return Statistic(
         value=share,
-        influence=deviation / total * np.sqrt(few_correction(n_patients) if repeated else 1.0),
+        influence=deviation / total * np.sqrt(times * correction),
         n_effective=n_effective,
-        df=max(effective_count(counts) - 1, 1.0) if repeated else float("inf"),
+        df=max(effective_count(counts, times) - 1, 1.0) if repeated else float("inf"),
         n_least=n_patients,
         least=least,
         few=n_effective < FEW or n_effective * min(share, 1 - share) < SMALL,
@@ -291,21 +312,14 @@ def estimate_of(
 
     ``analytic`` are the linearised limits where they are known already.
     """
-    low = high = float("nan")
-    method = statistic.method
-    if statistic.state != NOT_ESTIMABLE:
-        if draws is not None and not statistic.few:
-            low, high = percentile_interval(draws, level)
-            method = f"bootstrap by patient, percentile, {draws.size} replicates"
-        if not np.isfinite(low + high):
-            if analytic is None:
-                lows, highs = limits_of([statistic], bounds, two_sided_z(level))
-                analytic = float(lows[0]), float(highs[0])
-            low, high, method = *analytic, statistic.method
+    if analytic is None:
+        low, high = analytic_limits([statistic], [bounds[0]], [bounds[1]], level=level)
+        analytic = float(low[0]), float(high[0])
+    limits, method = interval_of(statistic, draws, analytic, level=level)
     return Estimate(
         value=statistic.value,
-        low=low,
-        high=high,
+        low=limits[0],
+        high=limits[1],
         n_cases=int(sample.patient.size),
         n_patients=int((np.bincount(sample.patient, minlength=1) > 0).sum()),
         n_positive=int(sample.y_true.sum()) if sample.y_true.size else None,
@@ -315,3 +329,32 @@ def estimate_of(
         definition=definition,
         reason=statistic.why,
     )
+
+
+def interval_of(
+    statistic: Statistic,
+    draws: FloatArray | None,
+    analytic: tuple[float, float],
+    *,
+    level: float,
+) -> tuple[tuple[float, float], str]:
+    """Return the interval of a statistic and its name: the bootstrap's where it may have one.
+
+    Parameters
+    ----------
+    statistic : Statistic
+        What was measured.
+    draws : ndarray or None
+        Bootstrap replicates.
+    analytic : tuple of float
+        Linearised limits.
+    level : float
+        Confidence level, in (0, 1).
+    """
+    if statistic.state == NOT_ESTIMABLE:
+        return (float("nan"), float("nan")), statistic.method
+    if draws is not None and not statistic.few:
+        low, high = percentile_interval(draws, level)
+        if np.isfinite(low + high):
+            return (low, high), f"bootstrap by patient, percentile, {draws.size} replicates"
+    return analytic, statistic.method
