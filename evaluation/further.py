@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from evaluation.calibration_error import calibration_bins_table, calibration_table
+from evaluation.casemix import adjusted_table
 from evaluation.cells import TargetCases
 from evaluation.disparities import disparities_table
 from evaluation.intersections import intersections_table
@@ -35,6 +37,9 @@ class Evaluated:
 
 
 TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
+    "calibration": calibration_table,
+    "calibration_bins": calibration_bins_table,
+    "adjusted": adjusted_table,
     "disparities": disparities_table,
     "intersections": intersections_table,
 }

@@ -88,6 +88,8 @@ def test_case_21_ties_and_perfection_keep_an_interval():
     ties = roc_auc(y, np.zeros(40), patient_id=np.arange(40))
     assert ties.value == 0.5
     assert ties.low < 0.5 < ties.high
+    assert ties.reason == "degenerate: every case has the same score"
+    assert not roc_auc(y, np.arange(40) % 2.0, patient_id=np.arange(40)).reason
     perfect = roc_auc(y, y.astype(float), patient_id=np.arange(40))
     assert perfect.value == perfect.high == 1
     assert 0.7 < perfect.low < 0.98
