@@ -53,7 +53,10 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column names the row. `numbers` are the columns aligned as numbers."""
+    """A table; the first column names the row. `numbers` are the columns aligned as numbers.
+
+    `plain` says in a sentence what the table shows, `note` how it is to be read.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -61,6 +64,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     numbers: frozenset[int] = frozenset()
     note: str = ""
+    plain: str = ""
 
     @property
     def is_narrow(self) -> bool:

@@ -1,27 +1,28 @@
-"""Drawings of a report as SVG text, to stand inside an HTML page.
+"""Drawings of a report as SVG text, to stand inside an HTML page."""
 
-Colours are those of Okabe and Ito, and nothing is told by colour alone: shapes, dashes and words
-say it too. Each drawing has a title and a description for readers who cannot see it.
-"""
-
-import io
-import re
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
-BLUE, VERMILLION, GREEN, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9"
-INK, GREY, PALE, LINE = "#1b2733", "#5b6875", "#e6ebf0", "#c9d1d9"
+from aiops.report.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    LINE,
+    PALE,
+    SKY,
+    VERMILLION,
+    Axis,
+    Words,
+    bare,
+    paper,
+)
 
 MARKERS = {"adequate": ("o", BLUE, BLUE), "concern": ("v", VERMILLION, VERMILLION)}
 OPEN_MARKER = ("s", "white", INK)
@@ -42,22 +43,6 @@ class ForestRow:
     shown: str
 
 
-@dataclass(frozen=True)
-class Words:
-    """What a drawing is called, and what it shows, for readers who cannot see it."""
-
-    title: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What an axis is called, and how a number on it is printed."""
-
-    label: str
-    percent: bool = False
-
-
 @lru_cache(maxsize=128)  # both reports of a run show the same one, unless groups are hidden
 def forest(rows: tuple[ForestRow, ...], *, margin: float | None, axis: Axis, words: Words) -> str:
     """Return a forest plot of the gaps of groups, with the margin line and the chance band.
@@ -68,7 +53,7 @@ def forest(rows: tuple[ForestRow, ...], *, margin: float | None, axis: Axis, wor
     >>> forest((row,), margin=0.05, axis=Axis("gap"), words=Words("t", "d"))[:4]
     '<svg'
     """
-    with _paper(7.2, 0.75 + 0.34 * max(len(rows), 1), words) as (drawing, out):
+    with paper(7.2, 0.75 + 0.34 * max(len(rows), 1), words) as (drawing, out):
         axes = drawing.add_axes((0.27, 0.55 / (0.75 + 0.34 * len(rows)), 0.55, 0.0))
         height = 0.75 + 0.34 * len(rows)
         axes.set_position((0.27, 0.5 / height, 0.55, (height - 0.68) / height))
@@ -83,7 +68,7 @@ def forest(rows: tuple[ForestRow, ...], *, margin: float | None, axis: Axis, wor
             _forest_row(axes, place, row, limit)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.set_xlabel(f"worse than the rest  ←  {axis.label}  →  better")
-        _bare(axes, keep=("bottom",))
+        bare(axes, keep=("bottom",))
     return out[0]
 
 
@@ -105,7 +90,7 @@ def strip(
     words: Words,
 ) -> str:
     """Return one figure with its interval on a line, and the acceptable value if there is one."""
-    with _paper(5.2, 0.8, words) as (drawing, out):
+    with paper(5.2, 0.8, words) as (drawing, out):
         axes = drawing.add_axes((0.03, 0.42, 0.94, 0.3))
         axes.set_xlim(*span)
         axes.set_ylim(-1, 1)
@@ -119,7 +104,7 @@ def strip(
                 acceptable, 1.25, f"acceptable {_tick(acceptable, axis)}", ha="center", size=8
             )
         _number_ticks(axes, axis)
-        _bare(axes, keep=("bottom",))
+        bare(axes, keep=("bottom",))
         axes.set_yticks([])
     return out[0]
 
@@ -128,7 +113,7 @@ def roc(
     false_alarms: FloatArray, found: FloatArray, *, point: tuple[float, float] | None, words: Words
 ) -> str:
     """Return a ROC curve; `point` is (share of false alarms, share found) at the threshold."""
-    with _paper(4.3, 4.1, words) as (drawing, out):
+    with paper(4.3, 4.1, words) as (drawing, out):
         axes = _square(drawing)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)))
         axes.text(0.66, 0.58, "guessing", rotation=45, color=GREY, size=8, rotation_mode="anchor")
@@ -148,7 +133,7 @@ def calibration(
     predicted: FloatArray, observed: FloatArray, low: FloatArray, high: FloatArray, *, words: Words
 ) -> str:
     """Return observed shares of disease against predicted probabilities, in groups of cases."""
-    with _paper(4.3, 4.1, words) as (drawing, out):
+    with paper(4.3, 4.1, words) as (drawing, out):
         axes = _square(drawing)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)))
         spread = np.clip(np.vstack([observed - low, high - observed]), 0, None)
@@ -178,6 +163,37 @@ def calibration(
     return out[0]
 
 
+def decision_curve(
+    threshold: FloatArray,
+    benefit: FloatArray,
+    band: tuple[FloatArray, FloatArray],
+    treat_all: FloatArray,
+    *,
+    words: Words,
+) -> str:
+    """Return net benefit per 100 patients against the threshold, beside treating all or none."""
+    with paper(4.6, 3.4, words) as (drawing, out):
+        axes = drawing.add_axes((0.13, 0.15, 0.84, 0.8))
+        axes.fill_between(threshold, 100 * band[0], 100 * band[1], color=SKY, alpha=0.35, lw=0)
+        axes.plot(threshold, 100 * benefit, color=BLUE, linewidth=1.9)
+        axes.plot(threshold, 100 * treat_all, color=VERMILLION, lw=1.4, linestyle=(0, (5, 3)))
+        axes.axhline(0, color=INK, linewidth=1.1, linestyle=(0, (1, 2)))
+        top = float(np.nanmax(100 * np.r_[benefit, band[1], treat_all, 0.01]))
+        # Treating everybody falls without end; below the axis it has nothing more to say.
+        axes.set_ylim(-0.35 * top, 1.12 * top)
+        axes.set_xlim(0, float(threshold.max()))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
+        axes.set_xlabel("threshold: probability from which one acts")
+        axes.set_ylabel("net benefit per 100 patients")
+        inside: dict[str, Any] = {"size": 8, "ha": "right", "transform": axes.transAxes}
+        axes.text(0.99, 0.95, "full: the tool", color=BLUE, **inside)
+        axes.text(0.99, 0.89, "dashed: everybody", color=VERMILLION, **inside)
+        axes.text(0.99, 0.83, "dotted: nobody", color=INK, **inside)
+        bare(axes)
+    return out[0]
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Bias and limits of agreement, in the unit of the axis."""
@@ -197,7 +213,7 @@ def bland_altman(
     words: Words,
 ) -> str:
     """Return differences against means; with `spread`, each dot stands for a group of cases."""
-    with _paper(4.6, 3.2, words) as (drawing, out):
+    with paper(4.6, 3.2, words) as (drawing, out):
         axes = drawing.add_axes((0.15, 0.16, 0.64, 0.78))
         if spread is None:
             axes.plot(mean, difference, "o", color=BLUE, markersize=3.4, alpha=0.65, mew=0)
@@ -230,7 +246,7 @@ def bland_altman(
             )
         axes.set_xlabel(f"mean of the two volumes ({agreement.unit})")
         axes.set_ylabel(f"measured − reference ({agreement.unit})")
-        _bare(axes)
+        bare(axes)
     return out[0]
 
 
@@ -244,7 +260,7 @@ def learning(
     words: Words,
 ) -> str:
     """Return the loss on the training cases and the score on the tuning cases, step by step."""
-    with _paper(7.2, 2.5, words) as (drawing, out):
+    with paper(7.2, 2.5, words) as (drawing, out):
         left = drawing.add_axes((0.07, 0.19, 0.4, 0.72))
         right = drawing.add_axes((0.57, 0.19, 0.4, 0.72))
         left.plot(steps, loss, color=SKY, linewidth=0.7)
@@ -264,7 +280,7 @@ def learning(
             )
         for axes in (left, right):
             axes.set_xlabel("step")
-            _bare(axes)
+            bare(axes)
     return out[0]
 
 
@@ -331,71 +347,4 @@ def _unit_square(axes: Any, top: float = 1.0) -> None:
     axes.set_yticks(axes.get_xticks())
     axes.set_xlim(-0.02 * top, 1.02 * top)
     axes.set_ylim(-0.02 * top, 1.02 * top)
-    _bare(axes)
-
-
-def _bare(axes: Any, keep: tuple[str, ...] = ("left", "bottom")) -> None:
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in keep)
-        spine.set_color(LINE)
-    axes.tick_params(length=0 if "left" not in keep else 3, color=LINE)
-    axes.tick_params(axis="x", length=3)
-
-
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "aiops",
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.labelcolor": GREY,
-    "axes.labelsize": 8.5,
-    "text.color": INK,
-    "xtick.labelcolor": GREY,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "axes.formatter.use_mathtext": False,
-}
-
-
-@contextmanager
-def _paper(width_in: float, height_in: float, words: Words) -> Iterator[tuple[Drawing, list[str]]]:
-    out: list[str] = []
-    with mpl.rc_context(_STYLE):
-        drawing = Drawing(figsize=(width_in, height_in))
-        FigureCanvasSVG(drawing)
-        drawing.patch.set_alpha(0)
-        yield drawing, out
-        buffer = io.StringIO()
-        drawing.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
-    out.append(_inline(buffer.getvalue(), words))
-
-
-def _inline(svg: str, words: Words) -> str:
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\s(?:xmlns(?::\w+)?)="[^"]*"', "", body)
-    # Several drawings stand in one page: their ids must not meet.
-    name = f"d{abs(_hash_of(words.title + words.description + body)):x}"
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
-    body = re.sub(r"url\(#", f"url(#{name}-", body)
-    body = re.sub(r'href="#', f'href="#{name}-', body)
-    told = f'<title id="{name}-t">{escape(words.title)}</title>'
-    told += f'<desc id="{name}-d">{escape(words.description)}</desc>'
-    head, rest = body.split(">", 1)
-    box = re.search(r'viewBox="[^"]*"', head)
-    return (
-        f'<svg {box.group(0) if box else ""} role="img" '
-        f'aria-labelledby="{name}-t {name}-d">{told}{rest.strip()}'
-    )
-
-
-def _hash_of(text: str) -> int:
-    # Not hash(): it differs from run to run, and reports of one run shall be equal.
-    return zlib.crc32(text.encode("utf-8"))
+    bare(axes)

@@ -102,7 +102,7 @@ def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
     open_rows, fine = _of(rows, INSUFFICIENT), _of(rows, "adequate")
     parts = _concerns(_of(rows, "concern"), several)
     if rows["target"].nunique() > FEW:
-        return " ".join([*parts, _tally(rows)])
+        return " ".join([*parts, tally(rows)])
     if open_rows:
         parts.append(f"Too little is known about {_names(open_rows, several)}.")
     if word == "adequate":
@@ -222,7 +222,8 @@ def _concern_many(group: str, rows: list[Json]) -> str:
     return f"In {group}, {label} is worse than in the rest for {listed(named)}."
 
 
-def _tally(rows: pd.DataFrame) -> str:
+def tally(rows: pd.DataFrame) -> str:
+    """Return how many comparisons of a group with the rest came out how."""
     n = rows["verdict"].value_counts()
     return (
         f"Of {len(rows)} comparisons ({rows['target'].nunique()} targets, "

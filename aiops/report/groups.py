@@ -1,6 +1,4 @@
-"""Sections on groups: who is in the data, and how good it is for each."""
-
-import math
+"""Section on how good it is for each group."""
 
 import pandas as pd
 
@@ -19,8 +17,18 @@ from aiops.report.blocks import (
     numbers,
 )
 from aiops.report.disclosure import HIDDEN, WITHHELD
+from aiops.report.disparities import disparities
+from aiops.report.drawing import Axis, Words
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, attribute_sentence, family, table_rows
+from aiops.report.findings import (
+    FEW,
+    attribute_sentence,
+    family,
+    table_rows,
+    tally,
+    unit_word,
+)
+from aiops.report.sentences import among
 from aiops.report.verdict import verdict_chip
 from aiops.report.wording import (
     count,
@@ -30,11 +38,18 @@ from aiops.report.wording import (
     hidden_as,
     is_number,
     readable,
+    size,
     target_name,
 )
 
 SHORT = {"insufficient evidence": "insufficient"}
 """Verdicts as they are put in a narrow column."""
+
+HOW_TO_SETTLE = (
+    "Chance gap: what two equal groups of this size would show. Gap it can show: the smallest gap "
+    "that so few patients can reveal. Patients needed: about how many it takes to settle the "
+    "question."
+)
 
 HOW_HIDDEN = (
     "“Hidden (<8)” stands for a group with 1 to 7 patients, cases, positives or negatives; "
@@ -45,43 +60,10 @@ SPECIAL = ("not recorded", "conflicting", "mixed")
 """Groups of cases whose attribute is not one plain value; they stand last."""
 
 
-def who(files: RunFiles, experiment: Experiment) -> Section:
-    """Return how many patients, cases and positives each group has in the test set."""
-    table = files.metrics
-    headline, metric = experiment.primary_targets[0], experiment.primary.metric
-    rows = table[(table["target"] == headline) & (table["metric"] == metric)]
-    total = rows[rows["attribute"] == "all"]
-    blocks: list[Block] = []
-    attributes = _attributes(files, experiment)
-    if not attributes:
-        blocks.append(
-            Prose("No attribute of patients was recorded, so nothing is known on groups.")
-        )
-    for attribute in attributes:
-        groups = rows[rows["attribute"] == attribute]
-        if groups.empty:
-            continue
-        everyone = int(total["n_patients"].iloc[0]) if len(total) else 0
-        blocks.append(_who_table(groups, attribute, headline, everyone))
-    if balance := _balance(files):
-        blocks.append(balance)
-    if files.is_shareable:
-        blocks.append(Prose(HOW_HIDDEN, "note"))
-    blocks.append(
-        Prose(
-            "“Not recorded” holds patients without the entry, “conflicting” those whose entries "
-            "contradict each other. How these shares compare with the patients you serve is for "
-            "you to judge: the data do not say.",
-            "note",
-        )
-    )
-    return Section("who", "Who is in the data", "Groups of the test set", tuple(blocks))
-
-
 def groups(files: RunFiles, experiment: Experiment) -> Section:
     """Return the figures of each group, with verdicts for the attributes named in advance."""
     named = list(experiment.fairness.attributes) if experiment.fairness else []
-    others = [a for a in _attributes(files, experiment) if a not in named]
+    others = [a for a in attributes_of(files, experiment) if a not in named]
     blocks: list[Block] = []
     if named:
         blocks.append(Prose(_how_to_read(experiment), "note"))
@@ -98,10 +80,13 @@ def groups(files: RunFiles, experiment: Experiment) -> Section:
                 "note",
             )
         )
-        blocks += [
-            _figures_table(files, experiment, attribute, experiment.primary_targets[0])
-            for attribute in others
-        ]
+        for attribute in others:
+            first = experiment.primary_targets[0]
+            blocks.append(_figures_table(files, experiment, attribute, first))
+            apart = tuple(disparities(files, experiment, attribute))
+            if apart:
+                title = f"How far the groups by {readable(attribute)} lie apart (exploratory)"
+                blocks.append(Details(title, apart[1:]))
     rest = _rest(files, experiment, [*named, *others])
     if rest:
         blocks.append(Details("Groups in all other targets (exploratory)", rest))
@@ -113,66 +98,11 @@ def ordered(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("group", key=lambda names: names.isin(SPECIAL), kind="stable")
 
 
-def _attributes(files: RunFiles, experiment: Experiment) -> list[str]:
+def attributes_of(files: RunFiles, experiment: Experiment) -> list[str]:
+    """Return the attributes that have figures, those named in advance first."""
     named = list(experiment.fairness.attributes) if experiment.fairness else []
     there = [a for a in files.metrics["attribute"].unique() if a != "all"]
     return [a for a in named if a in there] + sorted(a for a in there if a not in named)
-
-
-def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int) -> Table:
-    has_positives = rows["n_positive"].notna().any()
-    has_failures = rows["n_failed"].fillna(1).gt(0).any()
-    columns = [readable(attribute).capitalize(), "Patients", "Share", "Cases"]
-    columns += [f"With {target_name(headline)}"] if has_positives else []
-    columns += ["Failed"] if has_failures else []
-    body = []
-    for row in table_rows(ordered(rows)):
-        instead, n_patients = hidden_as(row), row["n_patients"]
-        share = n_patients / everyone if everyone and math.isfinite(n_patients) else math.nan
-        cells: list[Cell] = [
-            readable(row["group"]),
-            count(n_patients, instead),
-            wording.DASH if math.isnan(share) else wording.percent(share),
-            count(row["n_cases"], instead),
-        ]
-        cells += [count(row["n_positive"], instead)] if has_positives else []
-        cells += [count(row["n_failed"], WITHHELD)] if has_failures else []
-        body.append(tuple(cells))
-    return Table(
-        caption=f"Test set by {readable(attribute)}",
-        columns=tuple(columns),
-        rows=tuple(body),
-        numbers=numbers(1, len(columns) - 1),
-    )
-
-
-def _balance(files: RunFiles) -> Details | None:
-    rows = files.split.get("balance") or []
-    # Shares to three digits of parts of a known size give small counts away.
-    if not rows or files.is_shareable:
-        return None
-    parts = [p for p in ("train", "tune", "test") if any(p in row for row in rows)]
-    body = tuple(
-        (
-            readable(row.get("variable", "")),
-            readable(row.get("level", "")),
-            *(_balance_cell(row.get(part)) for part in parts),
-        )
-        for row in rows
-    )
-    table = Table(
-        caption="How the cases were shared out",
-        columns=("Variable", "Level", *(p.capitalize() for p in parts)),
-        rows=body,
-        numbers=numbers(2, len(parts) + 1),
-    )
-    return Details("Training, tuning and test sets compared", (table,))
-
-
-def _balance_cell(value: object) -> str:
-    if not is_number(value):
-        return wording.DASH
-    return wording.percent(value) if value <= 1 else count(value)
 
 
 def _how_to_read(experiment: Experiment) -> str:
@@ -209,7 +139,7 @@ def _named(files: RunFiles, experiment: Experiment, attribute: str) -> list[Bloc
             _gap_table(files, ordered(rows[rows["target"] == t]), attribute, t) for t in targets[1:]
         )
         blocks.append(Details(f"By {readable(attribute)}: the other targets in full", tables))
-    return blocks
+    return blocks + disparities(files, experiment, attribute)
 
 
 def _verdict_matrix(rows: pd.DataFrame, targets: list[str], attribute: str) -> Table:
@@ -233,6 +163,7 @@ def _verdict_matrix(rows: pd.DataFrame, targets: list[str], attribute: str) -> T
         "rest",
         columns=("Target", *(readable(n) for n in names)),
         rows=tuple(body),
+        plain=tally(rows),
     )
 
 
@@ -279,7 +210,27 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
         columns=tuple(columns),
         rows=tuple(body),
         numbers=numbers(1, len(columns) - 1) - {len(columns) - 4},
+        plain=_worst_words(table_rows(rows), values, unit_word(files)),
+        note=HOW_TO_SETTLE,
     )
+
+
+def _worst_words(gaps: list[Json], values: pd.DataFrame, unit: str) -> str:
+    known = [r for r in gaps if is_number(r["value"]) and r["group"] in values.index]
+    if not known:
+        return "No gap can be told here: the groups are hidden, or have no figure."
+    worst = min(known, key=lambda r: r["value"])
+    metric, group = str(worst["metric"]), {**dict(values.loc[worst["group"]])}
+    words = among({**group, "group": worst["group"]}, unit=unit)
+    if worst["verdict"] == "concern":
+        return f"{words} That is worse than in the rest by {size(worst['value'], metric)}; chance "\
+            "alone does not explain it."  # fmt: skip
+    if worst["verdict"] == "adequate":
+        return f"{words} That is shown to be close enough to the rest."
+    chance = worst["chance_gap"]
+    beside = f" Two equal groups would differ by {size(chance, metric)} by chance." if (
+        is_number(chance)) else ""  # fmt: skip
+    return f"{words} We cannot tell this from the rest.{beside}"
 
 
 def _gap_cell(row: Json, metric: str) -> str:
@@ -315,8 +266,8 @@ def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: 
         figures.forest(
             tuple(drawn),
             margin=margin,
-            axis=figures.Axis(f"gap in {gloss(metric).label}", gloss(metric).scale == "percent"),
-            words=figures.Words(f"Gaps to the rest, {name}", f"{words}."),
+            axis=Axis(f"gap in {gloss(metric).label}", gloss(metric).scale == "percent"),
+            words=Words(f"Gaps to the rest, {name}", f"{words}."),
         ),
         f"{name.capitalize()}: gap of each group (patients) to the rest. Line: simultaneous "
         "interval. Dot: adequate; triangle: concern; open square: insufficient evidence. Grey "
@@ -355,7 +306,19 @@ def _figures_table(files: RunFiles, experiment: Experiment, attribute: str, targ
         ),
         rows=tuple(body),
         numbers=numbers(1, len(metrics) + 1),
+        plain=_lowest(by_key, metrics, unit_word(files)),
     )
+
+
+def _lowest(rows: dict[tuple[str, str], Json], metrics: list[str], unit: str) -> str:
+    """Return the group that fares worst in the figure a lay reader grasps best."""
+    for metric in ("sensitivity", "missed", *metrics):
+        known = [r for (_, m), r in rows.items() if m == metric and is_number(r["value"])]
+        if len(known) >= 2:
+            sign = 1 if gloss(metric).higher_is_better else -1
+            worst = min(known, key=lambda r: sign * r["value"])
+            return f"Worst figure seen. {among(worst, unit=unit)}"
+    return "Fewer than two groups have a figure, so they cannot be compared."
 
 
 def _rest(files: RunFiles, experiment: Experiment, attributes: list[str]) -> tuple[Block, ...]:

@@ -11,13 +11,20 @@ import jinja2
 
 from aiops.config import Experiment
 from aiops.files import write_text
+from aiops.report.annex import annex
 from aiops.report.blocks import Section
 from aiops.report.cases import worst_cases
 from aiops.report.files import RunFiles, read_run, shareable
-from aiops.report.groups import groups, who
-from aiops.report.performance import curves_section, performance
-from aiops.report.record import audit, gate, limits, population, provenance, training
+from aiops.report.groups import groups
+from aiops.report.intersections import intersections
+from aiops.report.limits import limits
+from aiops.report.performance import performance
+from aiops.report.population import population
+from aiops.report.practice import next_steps, safety, workflow
+from aiops.report.question import question, reference
 from aiops.report.verdict import verdict_page
+from aiops.report.who import who
+from aiops.report.why import mitigation, why
 
 SHAREABLE, INTERNAL = "report.html", "report_internal.html"
 
@@ -70,11 +77,30 @@ def render(files: RunFiles, experiment: Experiment) -> str:
     )
 
 
+VERBS = (
+    question,
+    population,
+    who,
+    reference,
+    performance,
+    groups,
+    intersections,
+    why,
+    mitigation,
+    workflow,
+    safety,
+    next_steps,
+    limits,
+    annex,
+)
+"""The sections after the verdict, in the order in which a board asks."""
+
+
 def _sections(files: RunFiles, experiment: Experiment) -> tuple[Section, ...]:
-    verbs = [population, who, performance, curves_section, groups, training, audit, gate, limits]
+    found = [verb(files, experiment) for verb in VERBS]
     if not files.is_shareable:
-        verbs.insert(5, worst_cases)
-    return tuple(verb(files, experiment) for verb in (*verbs, provenance))
+        found.insert(VERBS.index(why) + 1, worst_cases(files, experiment))
+    return tuple(found)
 
 
 @cache

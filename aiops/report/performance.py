@@ -1,30 +1,20 @@
-"""Sections on how good it is over all: figures of every target, and curves of the primary ones."""
+"""Section on how good it is over all: figures, curves, calibration, use at the prevalence."""
 
-import numpy as np
 import pandas as pd
 
 from aiops.config import Experiment
-from aiops.report import curves, figures, wording
-from aiops.report.blocks import (
-    Block,
-    Cell,
-    Chip,
-    Details,
-    Figure,
-    FigureRow,
-    Heading,
-    Prose,
-    Section,
-    Table,
-    numbers,
-)
+from aiops.report import wording
+from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Section, Table, numbers
+from aiops.report.drawn import ranking, volumes
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, overall_row, unit_word
+from aiops.report.findings import FEW, unit_word
 from aiops.report.sentences import sentence
-from aiops.report.wording import count, gloss, is_number, readable, target_name
+from aiops.report.trust import agreement, calibration
+from aiops.report.utility import utility
+from aiops.report.wording import count, gloss, is_number, target_name
 
-MAX_CURVES = 4
-"""Primary targets that get curves of their own; a report is not an atlas."""
+COMPLEMENTS = ("false_negative_rate", "false_positive_rate")
+"""Said by sensitivity and specificity already; they stand in the tables beside the report."""
 
 STATES: dict[str, Cell] = {
     "ok": "ok",
@@ -55,23 +45,23 @@ def performance(files: RunFiles, experiment: Experiment) -> Section:
         blocks.append(points)
     if others:
         blocks.append(Heading("All targets"))
-        blocks.append(_matrix(overall, targets, experiment))
+        blocks.append(_matrix(overall, targets, experiment, unit_word(files)))
         blocks.append(
             Details(
                 f"All figures of the other {len(others)} targets",
                 tuple(_target_table(overall, t, files) for t in others),
             )
         )
-    return Section("performance", "How good it is over all", "All figures", tuple(blocks))
-
-
-def curves_section(files: RunFiles, experiment: Experiment) -> Section:
-    """Return ROC and calibration curves, or agreement of volumes."""
     if experiment.task == "segmentation":
-        blocks = _volumes(files, experiment)
-        return Section("curves", "Do the volumes agree", "Measured against reference", blocks)
-    blocks = _classification_curves(files, experiment)
-    return Section("curves", "Ranking and probabilities", "ROC and calibration", blocks)
+        blocks += [
+            Heading("Do the volumes agree?"),
+            *volumes(files, experiment),
+            *agreement(files),
+        ]
+    else:
+        blocks += [Heading("Ranking and probabilities"), *ranking(files, experiment)]
+        blocks += [*calibration(files, experiment), *utility(files, experiment)]
+    return Section("performance", "How good it is over all", "All figures", tuple(blocks))
 
 
 def metric_order(metric: str) -> tuple[int, str]:
@@ -81,7 +71,7 @@ def metric_order(metric: str) -> tuple[int, str]:
 
 
 def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:
-    rows = overall[overall["target"] == target]
+    rows = overall[(overall["target"] == target) & ~overall["metric"].isin(COMPLEMENTS)]
     rows = rows.sort_values("metric", key=lambda names: names.map(metric_order), kind="stable")
     unit = unit_word(files)
     has_positives = rows["n_positive"].notna().any()
@@ -120,7 +110,7 @@ def _where(row: Json) -> str:
     return f" ({told})" if told and told not in ("{}", "null") else ""
 
 
-def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment) -> Table:
+def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment, unit: str) -> Table:
     wanted = [experiment.primary.metric, "roc_auc", "sensitivity", "specificity"]
     there = set(overall["metric"])
     if experiment.task == "segmentation":
@@ -149,7 +139,20 @@ def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment) -
         columns=(*columns, *(gloss(m).label for m in metrics)),
         rows=tuple(body),
         numbers=numbers(1, len(columns) + len(metrics) - 1),
+        plain=_ends(overall, experiment.primary.metric, unit),
         note=_why_absent(overall, absent),
+    )
+
+
+def _ends(overall: pd.DataFrame, metric: str, unit: str) -> str:
+    rows = overall[(overall["metric"] == metric) & overall["value"].notna()]
+    if rows.empty:
+        return f"{gloss(metric).label} could not be estimated for any target."
+    rows = rows.sort_values("value", ascending=not gloss(metric).higher_is_better)
+    worst, best = dict(rows.iloc[0]), dict(rows.iloc[-1])
+    return (
+        f"Weakest for {target_name(worst['target'])}: {sentence(worst, unit=unit)} "
+        f"Strongest for {target_name(best['target'])}: {sentence(best, unit=unit)}"
     )
 
 
@@ -188,139 +191,6 @@ def _operating_points(evaluation: Json) -> Table | None:
         columns=("Target", "Threshold", "Aim", "Chosen on", "Cases there", "Reached there"),
         rows=tuple(rows),
         numbers=frozenset({1, 4, 5}),
-    )
-
-
-def _classification_curves(files: RunFiles, experiment: Experiment) -> tuple[Block, ...]:
-    if files.predictions.empty:
-        return (Prose("There is no predictions table in this run, so no curve can be drawn."),)
-    blocks: list[Block] = []
-    for target in experiment.primary_targets[:MAX_CURVES]:
-        scored = curves.scored_cases(files.predictions, target, files.evaluation, experiment)
-        name = target_name(target)
-        if scored.n_positive == 0 or scored.n_positive == len(scored.y_true):
-            blocks.append(Prose(f"{name}: no curve, because only one class is there."))
-            continue
-        drawn = [_roc(files, target, scored), _calibration(files, target, scored)]
-        shown: tuple[Block, ...] = (
-            FigureRow(tuple(d for d in drawn if isinstance(d, Figure))),
-            *(d for d in drawn if isinstance(d, Prose)),
-        )
-        if len(experiment.primary_targets) > FEW and blocks:
-            blocks.append(Details(f"Curves of {name}", shown))
-        else:
-            blocks += [Heading(name), *shown]
-    rest = len(experiment.primary_targets) - MAX_CURVES
-    if rest > 0:
-        blocks.append(Prose(f"The other {rest} primary targets have no curve here, only figures."))
-    return tuple(blocks)
-
-
-def _roc(files: RunFiles, target: str, scored: "curves.Scored") -> Figure:
-    x, y = curves.roc_curve(scored)
-    if files.is_shareable:
-        x, y = curves.thinned(x, y)
-    auc = overall_row(files, target, "roc_auc") or {}
-    se, sp = (overall_row(files, target, m) or {} for m in ("sensitivity", "specificity"))
-    point, told = None, ""
-    if is_number(se.get("value")) and is_number(sp.get("value")):
-        point = (1 - float(sp["value"]), float(se["value"]))
-        told = (
-            " The diamond is the threshold in use; there, failed cases count as wrong, while the "
-            "curve leaves them out."
-        )
-    shown = wording.with_interval(auc, "roc_auc") if auc else "not computed"
-    return Figure(
-        figures.roc(
-            x,
-            y,
-            point=point,
-            words=figures.Words(
-                f"ROC curve of {target_name(target)}",
-                f"Share found against share of false alarms. AUC {shown}.",
-            ),
-        ),
-        f"ROC curve: what share of the diseased is found for what share of false alarms among the "
-        f"healthy. AUC {shown}.{told}",
-        "half",
-    )
-
-
-def _calibration(files: RunFiles, target: str, scored: "curves.Scored") -> Figure | Prose:
-    name = target_name(target)
-    if not scored.is_probability:
-        return Prose(f"{name}: the scores are no probabilities, so calibration cannot be judged.")
-    bins = curves.calibration_bins(scored)
-    if bins is None:
-        return Prose(f"{name}: too few cases for a calibration plot.")
-    slope, intercept = (
-        wording.with_interval(overall_row(files, target, m) or {}, m)
-        for m in ("calibration_slope", "calibration_intercept")
-    )
-    pairs = "; ".join(
-        f"{wording.percent(p)} said, {wording.percent(o)} seen"
-        for p, o in zip(bins.predicted, bins.observed, strict=True)
-    )
-    return Figure(
-        figures.calibration(
-            bins.predicted,
-            bins.observed,
-            bins.low,
-            bins.high,
-            words=figures.Words(
-                f"Calibration of {name}", f"Share diseased by probability given: {pairs}."
-            ),
-        ),
-        f"Calibration: cases in {len(bins.predicted)} groups by the probability that the tool "
-        f"gave; dots on the dotted line are right. Bars are 95% (Wilson) intervals. "
-        f"Slope {slope}; intercept {intercept}.",
-        "half",
-    )
-
-
-def _volumes(files: RunFiles, experiment: Experiment) -> tuple[Block, ...]:
-    if files.case_metrics.empty:
-        return (Prose("There is no table of single cases in this run, so no volume is compared."),)
-    drawn = []
-    for structure in list(experiment.structures)[:MAX_CURVES]:
-        pairs = curves.volume_pairs(files.case_metrics, structure)
-        if len(pairs) < 3:
-            continue
-        mean = np.asarray((pairs["reference"] + pairs["predicted"]) / 2, dtype=np.float64)
-        gap = np.asarray(pairs["predicted"] - pairs["reference"], dtype=np.float64)
-        drawn.append(_bland_altman(files, structure, mean, gap))
-    if not drawn:
-        return (Prose("Fewer than three cases have both volumes, so they are not compared."),)
-    grouped = " Each dot stands for a group of at least 8 cases." if files.is_shareable else ""
-    note = (
-        "Bland–Altman plots: the error of the volume against its size. The full line is the mean "
-        "error (bias); 95 of 100 cases lie between the dashed lines. Missed structures count with "
-        f"a volume of 0.{grouped}"
-    )
-    return (Prose(note, "note"), FigureRow(tuple(drawn)))
-
-
-def _bland_altman(
-    files: RunFiles, structure: str, mean: curves.FloatArray, gap: curves.FloatArray
-) -> Figure:
-    bias, sd = float(gap.mean()), float(gap.std(ddof=1))
-    agreement = figures.Agreement(bias, bias - 1.96 * sd, bias + 1.96 * sd, "ml")
-    spread = None
-    if files.is_shareable:
-        mean, gap, spread = curves.grouped(mean, gap)
-    name = readable(structure)
-    words = (
-        f"{name}: bias {agreement.bias:+.2g} ml, 95% of errors from {agreement.low:+.2g} to "
-        f"{agreement.high:+.2g} ml"
-    ).replace("-", "−")
-    return Figure(
-        figures.bland_altman(
-            mean,
-            gap,
-            agreement,
-            spread=spread,
-            words=figures.Words(f"Agreement of volumes: {name}", f"{words}."),
-        ),
-        f"{words}.",
-        "half",
+        plain="Below its threshold a case counts as clear, at or above it as an alarm. A threshold "
+        "chosen on the test cases themselves would flatter the tool; here it is not.",
     )

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
-from aiops.report.figures import ORANGE, SKY
+from aiops.report.drawing import ORANGE, SKY
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]

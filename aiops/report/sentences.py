@@ -13,7 +13,9 @@ from aiops.report.wording import (
     gloss,
     interval,
     is_number,
+    of_100,
     percent,
+    readable,
     target_name,
     text_of,
     unit_of,
@@ -47,6 +49,22 @@ def sentence(row: Row, *, unit: str = "case") -> str:
     return tell(row, unit_of(row.get("n_cases"), row.get("n_patients"), unit))
 
 
+def among(row: Row, *, unit: str = "case") -> str:
+    """Return what a row of a group says, with the group named.
+
+    Examples
+    --------
+    >>> row = {"metric": "sensitivity", "target": "effusion", "group": "female", "value": 0.88,
+    ...        "low": 0.74, "high": 0.95, "n_cases": 90, "n_patients": 90}
+    >>> among(row)
+    'In “female”: of every 100 patients with effusion, 12 are missed (it could be 5 to 26).'
+    """
+    said = sentence(row, unit=unit)
+    # "Of every" becomes "of every"; a name in capitals stays as it is.
+    first = said[0] + said[1:] if said[:2].isupper() else said[0].lower() + said[1:]
+    return f"In “{readable(str(row['group']))}”: {first}"
+
+
 def _of_100(row: Row, *, complement: bool) -> tuple[str, str]:
     shares = [
         float(row[key]) if is_number(row.get(key)) else math.nan for key in ("value", "low", "high")
@@ -56,15 +74,8 @@ def _of_100(row: Row, *, complement: bool) -> tuple[str, str]:
     else:
         value, low, high = shares
     if math.isnan(low) or math.isnan(high):
-        return _hundredth(value), ""
-    return _hundredth(value), f" (it could be {_hundredth(low)} to {_hundredth(high)})"
-
-
-def _hundredth(share: float) -> str:
-    value = 100 * share
-    if value < 0.05:
-        return "none" if value <= 0 else "fewer than 1"
-    return f"{value:.1f}" if value < 1 else f"{value:.0f}"
+        return of_100(value), ""
+    return of_100(value), f" (it could be {of_100(low)} to {of_100(high)})"
 
 
 def _could_be(row: Row) -> str:
@@ -73,13 +84,29 @@ def _could_be(row: Row) -> str:
 
 
 def _sensitivity(row: Row, unit: str) -> str:
-    missed, spread = _of_100(row, complement=True)
+    return _overlooked(row, unit, complement=True)
+
+
+def _false_negatives(row: Row, unit: str) -> str:
+    return _overlooked(row, unit, complement=False)
+
+
+def _overlooked(row: Row, unit: str, *, complement: bool) -> str:
+    missed, spread = _of_100(row, complement=complement)
     verb = "is" if missed in ("1", "none") else "are"
     return f"Of every 100 {unit} with {target_name(row['target'])}, {missed} {verb} missed{spread}."
 
 
 def _specificity(row: Row, unit: str) -> str:
-    alarms, spread = _of_100(row, complement=True)
+    return _false_alarms(row, unit, complement=True)
+
+
+def _false_positives(row: Row, unit: str) -> str:
+    return _false_alarms(row, unit, complement=False)
+
+
+def _false_alarms(row: Row, unit: str, *, complement: bool) -> str:
+    alarms, spread = _of_100(row, complement=complement)
     verb = "gives" if alarms in ("1", "none") else "give"
     return (
         f"Of every 100 {unit} without {target_name(row['target'])}, {alarms} {verb} a false alarm"
@@ -97,6 +124,25 @@ def _npv(row: Row, unit: str) -> str:
     return (
         f"Of every 100 all-clears, {wrong} are wrong{spread}, where disease is as common as here."
     )
+
+
+def _accuracy(row: Row, unit: str) -> str:
+    right, spread = _of_100(row, complement=False)
+    return f"Of every 100 {unit}, {right} are decided rightly{spread}."
+
+
+def _balanced(row: Row, unit: str) -> str:
+    right, spread = _of_100(row, complement=False)
+    return (
+        f"Were half of the {unit} diseased, {right} of 100 would be decided rightly{spread}; "
+        "guessing would be 50."
+    )
+
+
+def _selection(row: Row, unit: str) -> str:
+    called, spread = _of_100(row, complement=False)
+    verb = "gives" if called in ("1", "none") else "give"
+    return f"Of every 100 {unit}, {called} {verb} an alarm{spread}."
 
 
 def _auc(row: Row, unit: str) -> str:
@@ -187,6 +233,11 @@ SENTENCES: dict[str, Callable[[Row, str], str]] = {
     "specificity": _specificity,
     "ppv": _ppv,
     "npv": _npv,
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced,
+    "false_negative_rate": _false_negatives,
+    "false_positive_rate": _false_positives,
+    "selection_rate": _selection,
     "brier": _brier,
     "calibration_slope": _slope,
     "calibration_intercept": _intercept,

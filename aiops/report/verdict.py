@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiops.config import Experiment
 from aiops.report import figures, wording
 from aiops.report.blocks import Chip, Table, Tone
+from aiops.report.drawing import Axis, Words
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import (
     FEW,
@@ -192,9 +193,9 @@ def _strip(row: Json) -> str:
     return figures.strip(
         figures.Interval(value, low, high),
         acceptable=bar,
-        axis=figures.Axis(gloss(metric).label, percent=gloss(metric).scale == "percent"),
+        axis=Axis(gloss(metric).label, percent=gloss(metric).scale == "percent"),
         span=(min(ends) - pad, max(ends) + pad),
-        words=figures.Words(
+        words=Words(
             f"{gloss(metric).label} of {target_name(row['target'])} with its interval",
             f"{shown}; acceptable: {wording.figure(bar, metric)}.",
         ),

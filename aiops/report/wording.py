@@ -32,6 +32,21 @@ GLOSSES: dict[str, Gloss] = {
     "specificity": Gloss("Specificity", "share of healthy cases left in peace", "percent"),
     "ppv": Gloss("PPV", "share of alarms that are right", "percent"),
     "npv": Gloss("NPV", "share of all-clears that are right", "percent"),
+    "accuracy": Gloss("Accuracy", "share of cases decided rightly", "percent"),
+    "balanced_accuracy": Gloss(
+        "Balanced accuracy", "mean of sensitivity and specificity; guessing 50%", "percent"
+    ),
+    "false_negative_rate": Gloss(
+        "Missed (underdiagnosis)", "share of diseased cases that are missed", "percent", False
+    ),
+    "false_positive_rate": Gloss(
+        "False alarms", "share of healthy cases that give an alarm", "percent", False
+    ),
+    "selection_rate": Gloss(
+        "Called positive",
+        "share of cases that give an alarm; neither high nor low is better",
+        "percent",
+    ),
     "brier": Gloss(
         "Brier score", "mean squared error of the probability; 0 is best", "index", False
     ),
@@ -166,6 +181,20 @@ def percent(share: float) -> str:
     return _minus(f"{value:.1f}%" if near_an_end else f"{value:.0f}%")
 
 
+def of_100(share: float) -> str:
+    """Return a share as a number of 100, for a sentence.
+
+    Examples
+    --------
+    >>> of_100(0.123), of_100(0.004), of_100(0.0001), of_100(0.0)
+    ('12', '0.4', 'fewer than 1', 'none')
+    """
+    value = 100 * share
+    if value < 0.05:
+        return "none" if value <= 0 else "fewer than 1"
+    return f"{value:.1f}" if value < 1 else f"{value:.0f}"
+
+
 def interval(low: Any, high: Any, metric: str) -> str:
     """Return an interval as two figures with "to" between; a unit is said once.
 
@@ -200,6 +229,38 @@ def with_interval(row: Row, metric: str) -> str:
     spread = interval(row.get("low"), row.get("high"), metric)
     value = figure(row["value"], metric)
     return value if spread == DASH else f"{value} ({spread})"
+
+
+def cell(row: Row, metric: str, name: str = "value") -> str:
+    """Return the figure of a column with its interval, from the columns that go with it.
+
+    Examples
+    --------
+    >>> row = {"pooled": 0.8, "pooled_low": 0.7, "pooled_high": 0.9, "state": "ok"}
+    >>> cell(row, "dice", "pooled")
+    '0.800 (0.700 to 0.900)'
+    >>> cell({"state": "suppressed", "reason": "hidden (<8)"}, "dice", "pooled")
+    'hidden (<8)'
+    """
+    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+    part = {"value": row.get(name), "low": row.get(low), "high": row.get(high)}
+    return with_interval({**row, **part}, metric)
+
+
+def gap_cell(row: Row, metric: str, name: str = "value") -> str:
+    """Return a signed gap with its interval, or why there is none.
+
+    Examples
+    --------
+    >>> gap_cell({"crude": -0.05, "crude_low": -0.08, "crude_high": -0.02}, "dice", "crude")
+    '−0.050 (−0.080 to −0.020)'
+    """
+    if row.get("state") == "suppressed" or not is_number(row.get(name)):
+        return with_interval({**row, "value": None}, metric)
+    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+    spread = gap_interval(row.get(low), row.get(high), metric)
+    gap = gap_figure(row[name], metric)
+    return gap if spread == DASH else f"{gap} ({spread})"
 
 
 def gap_figure(value: Any, metric: str) -> str:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aiops.report import figures
-from aiops.report.figures import Agreement, Axis, ForestRow, Interval, Words
+from aiops.report.drawing import Axis, Words
+from aiops.report.figures import Agreement, ForestRow, Interval
 
 WORDS = Words("A <title>", "what & why")
 X = np.linspace(0, 1, 11)

@@ -1,0 +1,216 @@
+"""How far groups lie apart: the gap beside the one chance would show, and the words for both."""
+
+from dataclasses import dataclass
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Table, numbers
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import table_rows
+from aiops.report.wording import gloss, hidden_as, is_number, listed, readable, size, target_name
+
+BY_CHANCE = 0.05
+"""Below this p-value groups are said to differ; the p-value itself stands beside."""
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """A difference between groups that has a name of its own."""
+
+    label: str
+    plain: str
+    scale_as: str = "sensitivity"
+
+
+FAIRNESS = {
+    "equalized_odds": Fairness(
+        "Equalized odds", "the larger of the gaps in missed cases and in false alarms"
+    ),
+    "equal_opportunity": Fairness("Equal opportunity", "the gap in the share of diseased found"),
+    "demographic_parity": Fairness(
+        "Demographic parity",
+        "the gap in the share that is called positive; where disease is not equally common, a fair "
+        "tool has such a gap",
+    ),
+}
+
+
+def disparities(files: RunFiles, experiment: Experiment, attribute: str) -> list[Block]:
+    """Return the gaps between the groups of an attribute, the headline target's first."""
+    table = files.table("disparities")
+    if table.empty:
+        return []
+    rows = table_rows(table[table["attribute"] == attribute])
+    rows = [r for r in rows if str(r.get("state")) != "" or is_number(r.get("gap"))]
+    headline = [r for r in rows if r["target"] == experiment.primary_targets[0]]
+    others = [r for r in rows if r["target"] != experiment.primary_targets[0]]
+    blocks: list[Block] = []
+    if headline:
+        name = target_name(experiment.primary_targets[0])
+        blocks.append(_table(headline, f"{name} by {readable(attribute)}", experiment))
+        if scored := _equity(headline, attribute):
+            blocks.append(scored)
+    primary = [r for r in others if r["metric"] == experiment.primary.metric]
+    if primary:
+        title = f"Gaps of the other {len(primary)} targets by {readable(attribute)}"
+        blocks.append(Details(title, (_table(primary, title, experiment, by_target=True),)))
+    if blocks:
+        blocks.insert(0, Heading("How far the groups lie apart"))
+        blocks.insert(
+            1,
+            Prose(
+                "The gap is between the best and the worst group. Two equal groups of this size "
+                "also differ by chance: that gap stands beside it. The p-value asks whether all "
+                "groups could be equal; small (below 0.05) speaks against it.",
+                "note",
+            ),
+        )
+    return blocks
+
+
+def told(row: Json) -> str:
+    """Return what a row of the disparities says, in a sentence.
+
+    Examples
+    --------
+    >>> row = {"metric": "dice", "worst_group": "south", "best_group": "north", "gap": 0.04,
+    ...        "chance_gap": 0.05, "chance_gap_high": 0.09, "p_homogeneity": 0.4, "state": "ok"}
+    >>> told(row)
+    'Dice: “south” lies 0.040 behind “north”; equal groups would differ by about 0.050 by chance, \
+so this may be chance.'
+    """
+    label, scale = _names(str(row["metric"]))
+    if not is_number(row.get("gap")):
+        reason = wording.text_of(row.get("reason"))
+        return f"{label}: no gap can be told{f' ({reason})' if reason else ''}."
+    gap = size(row["gap"], scale)
+    worst, best = readable(row["worst_group"]), wording.text_of(row.get("best_group"))
+    if row["metric"] in FAIRNESS or not best:
+        words = f"{label}: the groups lie {gap} apart; “{worst}” stands out"
+    else:
+        words = f"{label}: “{worst}” lies {gap} behind “{readable(best)}”"
+    if is_number(row.get("chance_gap")):
+        chance = size(row["chance_gap"], scale)
+        words += f"; equal groups would differ by about {chance} by chance"
+    return f"{words}, {_beyond(row)}."
+
+
+def _beyond(row: Json) -> str:
+    p, high = row.get("p_homogeneity"), row.get("chance_gap_high")
+    if is_number(p):
+        return "so this is more than chance" if p < BY_CHANCE else "so this may be chance"
+    if is_number(high):
+        return "so this is more than chance" if row["gap"] > high else "so this may be chance"
+    return "and whether this is chance cannot be said"
+
+
+def _table(rows: list[Json], of: str, experiment: Experiment, by_target: bool = False) -> Table:
+    body: list[tuple[Cell, ...]] = []
+    for row in rows:
+        label, scale = _names(str(row["metric"]))
+        is_gap = row["metric"] in FAIRNESS
+        hidden = hidden_as(row)
+        worst = wording.cell(row, scale, "worst")
+        body.append(
+            (
+                target_name(row["target"]) if by_target else label,
+                hidden if hidden != wording.DASH else readable(wording.text_of(row["worst_group"]))
+                or wording.DASH,
+                wording.DASH if is_gap else worst,
+                readable(wording.text_of(row["best_group"])) or wording.DASH,
+                wording.DASH if is_gap else wording.figure(row["best"], scale),
+                _gap(row, scale),
+                _chance(row, scale),
+                _p(row.get("p_homogeneity")),
+                _standing(row, experiment),
+            )
+        )  # fmt: skip
+    first = next((r for r in rows if r["metric"] == experiment.primary.metric), rows[0])
+    plain = told(first)
+    if by_target:
+        beyond = [r for r in rows if is_number(r.get("gap")) and "more than" in _beyond(r)]
+        names = listed([target_name(r["target"]) for r in beyond])
+        plain = (
+            f"More than chance explains: {names}." if beyond
+            else "None of these gaps is more than chance explains."
+        )  # fmt: skip
+    return Table(
+        caption=f"Best and worst group, {of}",
+        columns=(
+            "Target" if by_target else "Figure",
+            "Worst group",
+            "Its value (95% interval)",
+            "Best group",
+            "Its value",
+            "Gap",
+            "Gap by chance (up to)",
+            "p: all equal",
+            "Standing",
+        ),
+        rows=tuple(body),
+        numbers=frozenset({2, 4, 5, 6, 7}),
+        plain=plain,
+        note="" if by_target else _fairness_note(rows),
+    )
+
+
+def _equity(rows: list[Json], attribute: str) -> Details | None:
+    body = tuple(
+        (
+            gloss(str(r["metric"])).label,
+            f"{r['ratio']:.2f}" if is_number(r.get("ratio")) else wording.DASH,
+            wording.figure(r.get("equity_scaled"), str(r["metric"])),
+        )
+        for r in rows
+        if r["metric"] not in FAIRNESS
+        and (is_number(r.get("ratio")) or is_number(r.get("equity_scaled")))
+    )
+    if not body:
+        return None
+    table = Table(
+        caption=f"Ratios and equity-scaled figures by {readable(attribute)}",
+        columns=("Figure", "Worst over best", "Equity-scaled"),
+        rows=body,
+        numbers=numbers(1, 2),
+        note="Equity-scaled: the overall figure, lowered by how far the groups stray from it.",
+    )
+    return Details("Ratios and equity-scaled figures", (table,))
+
+
+def _names(metric: str) -> tuple[str, str]:
+    if metric in FAIRNESS:
+        return FAIRNESS[metric].label, FAIRNESS[metric].scale_as
+    return gloss(metric).label, metric
+
+
+def _gap(row: Json, scale: str) -> str:
+    if not is_number(row.get("gap")):
+        return wording.cell({**row, "value": None}, scale)
+    return wording.gap_figure(row["gap"], scale).lstrip("+")
+
+
+def _chance(row: Json, scale: str) -> str:
+    if not is_number(row.get("chance_gap")):
+        return wording.DASH
+    words = wording.gap_figure(row["chance_gap"], scale).lstrip("+")
+    if is_number(row.get("chance_gap_high")):
+        words += f" ({wording.gap_figure(row['chance_gap_high'], scale).lstrip('+')})"
+    return words
+
+
+def _p(value: object) -> str:
+    if not is_number(value):
+        return wording.DASH
+    return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _standing(row: Json, experiment: Experiment) -> Cell:
+    named = row.get("prespecified")
+    if named is True or (is_number(named) and bool(named)):
+        return "named in advance"
+    return Chip("exploratory", "quiet")
+
+
+def _fairness_note(rows: list[Json]) -> str:
+    there = [FAIRNESS[r["metric"]] for r in rows if r["metric"] in FAIRNESS]
+    return " ".join(f"{f.label}: {f.plain}." for f in dict.fromkeys(there))

@@ -1,0 +1,137 @@
+"""Section on crossings of groups, such as older women: pooled where a group is small."""
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.blocks import Block, Cell, Details, Heading, Prose, Section, Table
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import table_rows
+from aiops.report.wording import count, gloss, hidden_as, is_number, readable, target_name
+
+MOST_ROWS = 12
+"""Crossings shown openly; the others stand behind a line."""
+
+
+def intersections(files: RunFiles, experiment: Experiment) -> Section:
+    """Return the primary figure of each crossing of groups, the worst first."""
+    title, table = "Where groups cross", files.table("intersections")
+    if not table.empty:
+        metric = experiment.primary.metric
+        table = table[
+            (table["target"] == experiment.primary_targets[0]) & (table["metric"] == metric)
+        ]
+    if table.empty:
+        text = "Not computed: no crossing of groups (older women, say) was looked at in this run."
+        return Section("intersections", title, "Intersections", (Prose(text),))
+    blocks: list[Block] = [
+        Prose(
+            "A crossing holds few patients, so its own figure swings by chance. The pooled figure "
+            "is drawn towards what the two groups show by themselves, the more so the fewer "
+            "patients there are: read that one.",
+            "note",
+        )
+    ]
+    for attributes in table["attributes"].unique():
+        blocks += _crossing(table[table["attributes"] == attributes], str(attributes), experiment)
+    return Section("intersections", title, "Intersections", tuple(blocks))
+
+
+def tally(rows: list[Json]) -> str:
+    """Return how many crossings have a figure, and what became of the others.
+
+    Examples
+    --------
+    >>> row = {"n_patients": 0, "state": "not_estimable", "pooled": None, "value": None}
+    >>> shown = {"n_patients": 9, "state": "ok", "pooled": 0.8, "value": 0.7}
+    >>> tally([row, shown, {"n_patients": None, "state": "suppressed"}])
+    'Of 3 crossings, 1 has a figure, 1 is empty and 1 is hidden.'
+    """
+    hidden = sum(1 for r in rows if r.get("state") == "suppressed")
+    empty = sum(1 for r in rows if is_number(r.get("n_patients")) and r["n_patients"] == 0)
+    shown = sum(1 for r in rows if _has_figure(r))
+    rest = len(rows) - hidden - empty - shown
+    words = [f"{shown} {'has' if shown == 1 else 'have'} a figure"]
+    words += [
+        f"{n} {'is' if n == 1 else 'are'} {word}"
+        for n, word in ((empty, "empty"), (hidden, "hidden"), (rest, "not estimable"))
+        if n
+    ]
+    return f"Of {len(rows)} crossings, {wording.listed(words)}."
+
+
+def _crossing(rows: pd.DataFrame, attributes: str, experiment: Experiment) -> list[Block]:
+    metric = experiment.primary.metric
+    sign = 1 if gloss(metric).higher_is_better else -1
+    # The empty ones are counted, not listed; the hidden are listed last.
+    there = [r for r in table_rows(rows) if not _is_empty(r)]
+    there.sort(key=lambda r: (not _has_figure(r), sign * _best_guess(r)))
+    worst = next((r for r in there if _has_figure(r)), None)
+    named = rows["prespecified"].fillna(value=False).astype(bool).any()
+    words = [tally(table_rows(rows))]
+    if worst is not None:
+        words.append(
+            f"The lowest pooled figure is that of “{readable(worst['group'])}”: "
+            f"{wording.cell(worst, metric, _shown(worst))}."
+            if sign > 0
+            else f"The highest pooled figure is that of “{readable(worst['group'])}”: "
+            f"{wording.cell(worst, metric, _shown(worst))}."
+        )
+    opened, more = there[:MOST_ROWS], there[MOST_ROWS:]
+    blocks: list[Block] = [
+        Heading(readable(attributes).capitalize()),
+        Prose("Named in advance." if named else "Exploratory: not named in advance."),
+        _table(opened, attributes, experiment, plain=" ".join(words)),
+    ]
+    if more:
+        table = _table(more, attributes, experiment, plain="")
+        blocks.append(Details(f"The other {len(more)} crossings", (table,)))
+    return blocks
+
+
+def _table(rows: list[Json], attributes: str, experiment: Experiment, *, plain: str) -> Table:
+    metric = experiment.primary.metric
+    has_positives = any(is_number(r.get("n_positive")) for r in rows)
+    body: list[tuple[Cell, ...]] = []
+    for row in rows:
+        hidden = hidden_as(row)
+        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], hidden)]
+        cells += [count(row["n_positive"], hidden)] if has_positives else []
+        cells += [
+            wording.cell(row, metric),
+            wording.cell(row, metric, "pooled"),
+            wording.percent(row["shrinkage"]) if is_number(row["shrinkage"]) else wording.DASH,
+        ]
+        body.append(tuple(cells))
+    return Table(
+        caption=f"{gloss(metric).label} of {target_name(experiment.primary_targets[0])} by "
+        f"{readable(attributes)}",
+        columns=(
+            "Crossing",
+            "Patients",
+            *(["Positive"] if has_positives else []),
+            "By itself (95% interval)",
+            "Pooled (95% interval)",
+            "Drawn in by",
+        ),
+        rows=tuple(body),
+        numbers=frozenset(range(1, 5 + has_positives)),
+        plain=plain,
+    )
+
+
+def _has_figure(row: Json) -> bool:
+    return is_number(row.get("pooled")) or is_number(row.get("value"))
+
+
+def _is_empty(row: Json) -> bool:
+    return is_number(row.get("n_patients")) and row["n_patients"] == 0
+
+
+def _shown(row: Json) -> str:
+    return "pooled" if is_number(row.get("pooled")) else "value"
+
+
+def _best_guess(row: Json) -> float:
+    value = row.get(_shown(row))
+    return float(value) if is_number(value) else 0.0

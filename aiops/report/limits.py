@@ -1,0 +1,59 @@
+"""Section on limits: what the figures do not carry, what was not recorded, what is hidden."""
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.blocks import Block, Bullets, Heading, Section
+from aiops.report.disclosure import BELOW
+from aiops.report.files import RunFiles
+from aiops.report.findings import seal_sentence
+from aiops.report.wording import readable
+
+
+def limits(files: RunFiles, experiment: Experiment) -> Section:
+    """Return the limits that follow from the states of the figures."""
+    evaluation, table = files.evaluation, files.metrics
+    items = [seal_sentence(evaluation)]
+    states = table["state"].value_counts()
+    for state, words in (
+        ("not_estimable", "figures cannot be estimated; each says why in its row."),
+        ("small_n", "figures rest on few patients; their intervals are wide and rough."),
+    ):
+        if states.get(state, 0):
+            items.append(f"{int(states[state]):,} of {len(table):,} {words}")
+    if not evaluation.get("patients_known", True):
+        items.append("Patients are unknown: each case was taken for a patient of its own.")
+    if experiment.operating_point is None and experiment.task == "classification":
+        items.append("No operating point was set, so nothing is said on sensitivity in use.")
+    site = experiment.data.attributes.get("site")
+    if site is None:
+        items.append("Sites were not recorded: this may be one hospital, and speaks for no other.")
+    elif table.loc[table["attribute"] == "site", "group"].nunique() == 1:
+        items.append("All cases come from a single site.")
+    named = experiment.fairness.attributes if experiment.fairness else []
+    free = [readable(a) for a in table["attribute"].unique() if a not in (*named, "all")]
+    if free:
+        items.append(f"Not named in advance, so exploratory only: {wording.listed(free)}.")
+    if files.table("intersections").empty:
+        items.append("Groups are taken one attribute at a time; crossings are not shown.")
+    if experiment.intended_use == "":
+        items.append("The config does not state an intended use, so fitness for it is not judged.")
+    items += [str(note) for note in evaluation.get("notes", [])]
+    blocks: list[Block] = [Bullets(tuple(items))]
+    if files.is_shareable:
+        blocks += [Heading("What is hidden, and by which rule"), Bullets(_rules(files))]
+    return Section("limits", "Limits", "What to keep in mind", tuple(blocks))
+
+
+def _rules(files: RunFiles) -> tuple[str, ...]:
+    """Return the rules of disclosure in words, and how much they hid."""
+    table = files.metrics
+    groups = table[(table["attribute"] != "all") & (table["state"] == "suppressed")]
+    hidden = len(groups.drop_duplicates(["attribute", "group"]))
+    return (
+        f"Counts of 1 to {BELOW - 1} patients, cases, positives or negatives of a group are hidden "
+        "with their figures, so that nobody can be told from them.",
+        "Further groups are hidden where a small count could be computed from what is shown.",
+        f"Hidden here: figures of {hidden} groups. Hidden is not zero and not good news."
+        if hidden
+        else "No group had to be hidden here.",
+    )

@@ -1,0 +1,136 @@
+"""Sections on use: workflow, safety, and what follows from this report."""
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.annex import plain_value
+from aiops.report.blocks import Block, Bullets, Heading, Prose, Section, Table
+from aiops.report.disclosure import BELOW
+from aiops.report.files import RunFiles
+from aiops.report.findings import FEW, overall_row, unit_word
+from aiops.report.sentences import sentence
+from aiops.report.verdict import verdict_chip
+from aiops.report.wording import count, is_number
+
+
+def workflow(files: RunFiles, experiment: Experiment) -> Section:
+    """Return what is known of the tool at work: of a test on stored cases, nothing."""
+    items = (
+        "Not recorded: how long a report takes with and without the tool.",
+        "Not recorded: how often clinicians overrule it, or follow it when it is wrong.",
+        "Not recorded: what happens to patients it does not flag, such as a longer wait, by group.",
+    )
+    blocks: tuple[Block, ...] = (
+        Prose("Stored cases were read; nobody worked with the tool."),
+        Bullets(items),
+    )
+    return Section("workflow", "What it does to the work", "Workflow", blocks)
+
+
+def safety(files: RunFiles, experiment: Experiment) -> Section:
+    """Return what was missed, how often the tool failed, and what nobody wrote down."""
+    unit, items = unit_word(files), []
+    metrics = ("sensitivity", "specificity") if experiment.task == "classification" else ("missed",)
+    for target in experiment.primary_targets[:FEW]:
+        for metric in metrics:
+            row = overall_row(files, target, metric)
+            if row is not None and is_number(row.get("value")):
+                items.append(sentence(row, unit=unit))
+    if not items:
+        items.append("What would be missed in use cannot be said: no operating point was set.")
+    items += failure_modes(files)
+    items += [
+        "Not recorded: the harm of each miss (harm class).",
+        "Not recorded: a hazard log; nobody has linked one to this run.",
+    ]
+    return Section("safety", "What can go wrong", "Safety", (Bullets(tuple(items)),))
+
+
+def failure_modes(files: RunFiles) -> list[str]:
+    """Return how many cases the tool failed on, and how, in sentences."""
+    for table in (files.predictions, files.masks):
+        if table.empty or "status" not in table:
+            continue
+        if "split" in table:
+            table = table[table["split"] == (files.evaluation.get("split") or "test")]
+        bad = table.loc[table["status"] != "ok"].drop_duplicates("case_id")
+        everyone = count(table["case_id"].nunique())
+        if bad.empty:
+            return [f"The tool gave an answer for all {everyone} cases."]
+        items = [
+            f"No usable answer: {_few(len(bad), files)} of {everyone} cases; counted as wrong."
+        ]
+        reasons = bad["reason"].replace("", None) if "reason" in bad else bad["status"]
+        by_reason = reasons.fillna("no reason given").astype(str).value_counts()
+        if files.is_shareable:  # a reason may quote a case, and a rare one may point at a person
+            common = int((by_reason >= BELOW).sum())
+            kinds = f"{len(by_reason)} kind{'s' if len(by_reason) != 1 else ''} of failure"
+            return [*items, f"{kinds}, {common} of them in {BELOW} cases or more."]
+        return [*items, *(f"{reason}: {n}" for reason, n in by_reason.items())]
+    return ["Not recorded: how often the tool fails, for there is no table of its answers."]
+
+
+def next_steps(files: RunFiles, experiment: Experiment) -> Section:
+    """Return the gate's answer, who decides, and what is watched afterwards."""
+    blocks: list[Block] = [Heading("What the gate says"), *_gate(files)]
+    months = files.gates.get("valid_months")
+    review = (
+        f"An approval lapses after {int(months)} months; it has to be reviewed before that."
+        if is_number(months)
+        else "Not recorded: when it has to be reviewed; a decision sets that date."
+    )
+    blocks += [
+        Heading("Who decides, and what comes then"),
+        Bullets(
+            (
+                "People decide, with `aiops decide`; this report and the gate prepare it. "
+                "Names and signatures stand in the record of the decision, not here.",
+                review,
+                "Review at once if the tool, the scanners, the patients or the use change.",
+                "Not recorded: what is watched in use, within what limits, by whom, and how fast "
+                "a fault would show.",
+            )
+        ),
+    ]
+    return Section("next", "Gate, decision and monitoring", "What comes next", tuple(blocks))
+
+
+def _gate(files: RunFiles) -> list[Block]:
+    if not files.gates:
+        return [
+            Prose(
+                "The gate has not been asked yet: run `aiops gate` and make the report again. "
+                "The figures above are no decision."
+            )
+        ]
+    rows = []
+    outcomes: list[str] = []
+    for item in files.gates.get("items", []):
+        settle = wording.text_of(item.get("would_decide"))
+        reason = wording.text_of(item.get("reason"))
+        outcomes.append(str(item.get("outcome")))
+        rows.append(
+            (
+                str(item.get("question") or item.get("id")),
+                verdict_chip(outcomes[-1]),
+                plain_value(item.get("value")),
+                plain_value(item.get("threshold")),
+                f"{reason} To settle it: {settle}" if settle else reason or wording.DASH,
+            )
+        )
+    policy = f"{files.gates.get('policy', '')} {files.gates.get('policy_version', '')}".strip()
+    tally = [f"{outcomes.count(w)} {words}" for w, words in
+             (("pass", "passed"), ("fail", "failed"), ("undecided", "cannot be told yet"))
+             if w in outcomes]  # fmt: skip
+    return [
+        Prose(f"Policy {policy}. A gate prepares a decision; people make it."),
+        Table(
+            caption="Gate items",
+            columns=("Question", "Answer", "Found", "Asked for", "Reason"),
+            rows=tuple(rows),
+            plain=f"Of {len(rows)} questions, {wording.listed(tally)}." if rows else "",
+        ),
+    ]
+
+
+def _few(n: int, files: RunFiles) -> str:
+    return f"1 to {BELOW - 1}" if files.is_shareable and n < BELOW else count(n)

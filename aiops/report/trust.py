@@ -1,0 +1,211 @@
+"""Whether a probability means what it says, and whether volumes agree: one table each."""
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Table, numbers
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import FEW, table_rows
+from aiops.report.wording import count, gap_cell, hidden_as, is_number, readable, target_name
+
+VOLUME = "volume_error_ml"
+"""The metric by whose unit volumes are printed."""
+
+
+def calibration(files: RunFiles, experiment: Experiment) -> list[Block]:
+    """Return how far probabilities are off, for all and by group, beside what chance would show."""
+    table = files.table("calibration")
+    targets = [] if table.empty else [
+        t for t in experiment.primary_targets if (table["target"] == t).any()
+    ]  # fmt: skip
+    if not targets:
+        return []
+    blocks: list[Block] = [
+        Heading("Does a probability mean what it says?"),
+        Prose(
+            "The calibration error (ECE) is how far the share of diseased lies from the "
+            "probability the tool gave, on average. Even a perfect tool shows some error with few "
+            "cases: that stands beside it.",
+            "note",
+        ),
+    ]
+    opened = targets if len(targets) <= FEW else targets[:1]
+    bins = files.table("calibration_bins")
+    for target in targets:
+        some = _calibration_blocks(table[table["target"] == target], bins, target)
+        if target in opened:
+            blocks += some
+        else:
+            blocks.append(Details(f"Calibration of {target_name(target)}", tuple(some)))
+    return blocks
+
+
+def agreement(files: RunFiles) -> list[Block]:
+    """Return bias and limits of agreement of the volumes with their intervals."""
+    table = files.table("agreement")
+    if table.empty:
+        return []
+    body: list[tuple[Cell, ...]] = []
+    for row in table_rows(table):
+        hidden = hidden_as(row)
+        body.append(
+            (
+                readable(row["structure"]),
+                count(row["n_patients"], hidden),
+                count(row["n_cases"], hidden),
+                gap_cell(row, VOLUME, "bias"),
+                gap_cell(row, VOLUME, "lower"),
+                gap_cell(row, VOLUME, "upper"),
+            )
+        )
+    widest = max(
+        (r for r in table_rows(table) if is_number(r["upper"]) and is_number(r["lower"])),
+        key=lambda r: r["upper"] - r["lower"],
+        default=None,
+    )
+    return [
+        Table(
+            caption="Agreement of volumes: measured minus reference, in ml",
+            columns=(
+                "Structure",
+                "Patients",
+                "Cases",
+                "Mean error (95% interval)",
+                "Lower limit (95% interval)",
+                "Upper limit (95% interval)",
+            ),
+            rows=tuple(body),
+            numbers=numbers(1, 5),
+            plain=_agreement_words(widest),
+            note="About 95 of 100 cases lie between the limits (Bland–Altman).",
+        )
+    ]
+
+
+def _agreement_words(row: Json | None) -> str:
+    if row is None:
+        return "Too few cases have both volumes, so their agreement cannot be told."
+    lower, upper = (wording.gap_figure(row[k], VOLUME) for k in ("lower", "upper"))
+    return (
+        f"They agree least for {readable(row['structure'])}: in about 95 of 100 cases the measured "
+        f"volume is off by {lower} to {upper}."
+    )
+
+
+def _calibration_blocks(rows: pd.DataFrame, bins: pd.DataFrame, target: str) -> list[Block]:
+    blocks: list[Block] = [_calibration_table(rows, target)]
+    if not bins.empty:
+        some = bins[(bins["target"] == target)]
+        tables = tuple(
+            _bins_table(some[(some["attribute"] == a) & (some["group"] == g)], target, str(a), g)
+            for a, g in dict.fromkeys(zip(some["attribute"], some["group"], strict=True))
+        )
+        if tables:
+            blocks.append(Details(f"Probability bins of {target_name(target)}, by group", tables))
+    return blocks
+
+
+def _calibration_table(rows: pd.DataFrame, target: str) -> Table:
+    body: list[tuple[Cell, ...]] = []
+    for row in table_rows(rows):
+        hidden = hidden_as(row)
+        body.append(
+            (
+                _group(row),
+                count(row["n_patients"], hidden),
+                count(row["n_positive"], hidden),
+                _points(row, "ece"),
+                _expected(row),
+                _judged(row),
+            )
+        )
+    return Table(
+        caption=f"{target_name(target)}: calibration error in percentage points",
+        columns=(
+            "Group",
+            "Patients",
+            "Positive",
+            "Error (95% interval)",
+            "A perfect tool (up to)",
+            "More than chance",
+        ),
+        rows=tuple(body),
+        numbers=numbers(1, 4),
+        plain=_calibration_words(table_rows(rows), target),
+    )
+
+
+def _calibration_words(rows: list[Json], target: str) -> str:
+    whole = next((r for r in rows if r["attribute"] == "all"), None)
+    parts = []
+    if whole is not None and is_number(whole["ece"]):
+        parts.append(
+            f"A probability for {target_name(target)} is off by "
+            f"{100 * whole['ece']:.1f} points of 100 on average; a perfect tool would show about "
+            f"{100 * whole['expected']:.1f}."
+            if is_number(whole["expected"])
+            else f"A probability for {target_name(target)} is off by {100 * whole['ece']:.1f} "
+            "points of 100 on average."
+        )
+    groups = [r for r in rows if r["attribute"] != "all" and is_number(r["ece"])]
+    if groups:
+        worst = max(groups, key=lambda r: r["ece"] - (r["expected"] or 0.0))
+        parts.append(
+            f"It is off most for “{readable(worst['group'])}”: by {100 * worst['ece']:.1f} points."
+        )
+    return " ".join(parts) or "The calibration error cannot be told."
+
+
+def _group(row: Json) -> str:
+    if row["attribute"] == "all":
+        return "everyone"
+    return f"{readable(row['group'])} ({readable(row['attribute'])})"
+
+
+def _points(row: Json, name: str) -> str:
+    if row.get("state") == "suppressed" or not is_number(row.get(name)):
+        return wording.cell({**row, "value": None}, "dice")
+    told = f"{100 * row[name]:.1f}"
+    if is_number(row.get("low")) and is_number(row.get("high")):
+        told += f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+    return told
+
+
+def _expected(row: Json) -> str:
+    if not is_number(row.get("expected")):
+        return wording.DASH
+    told = f"{100 * row['expected']:.1f}"
+    return told + (f" ({100 * row['expected_high']:.1f})" if is_number(row.get("expected_high"))
+                   else "")  # fmt: skip
+
+
+def _judged(row: Json) -> Cell:
+    if not (is_number(row.get("ece")) and is_number(row.get("expected_high"))):
+        return Chip("hidden", "quiet") if row.get("state") == "suppressed" else (
+            Chip("cannot be said", "open"))  # fmt: skip
+    return Chip("yes", "bad") if row["ece"] > row["expected_high"] else Chip("not shown", "open")
+
+
+def _bins_table(rows: pd.DataFrame, target: str, attribute: str, group: str) -> Table:
+    body: list[tuple[Cell, ...]] = []
+    for row in table_rows(rows):
+        hidden = hidden_as(row)
+        body.append(
+            (
+                f"{wording.percent(row['edge_low'])} to {wording.percent(row['edge_high'])}",
+                count(row["n_cases"], hidden),
+                count(row["n_positive"], hidden),
+                wording.percent(row["predicted"]) if is_number(row["predicted"]) else wording.DASH,
+                wording.cell({**row, "value": row["observed"]}, "sensitivity")
+                if is_number(row["observed"])
+                else hidden,
+            )
+        )
+    who = _group({"attribute": attribute, "group": group})
+    return Table(
+        caption=f"{target_name(target)}, {who}: said and seen",
+        columns=("Probability said", "Cases", "Positive", "Mean said", "Share seen (95% interval)"),
+        rows=tuple(body),
+        numbers=numbers(1, 4),
+    )

@@ -1,0 +1,220 @@
+"""Sections on why groups differ, and on what was done about it at what cost."""
+
+import pandas as pd
+
+from aiops.config import Experiment
+from aiops.report import wording
+from aiops.report.blocks import Block, Cell, Chip, Details, Prose, Section, Table
+from aiops.report.files import Json, RunFiles
+from aiops.report.findings import table_rows
+from aiops.report.wording import (
+    count,
+    gap_cell,
+    gloss,
+    hidden_as,
+    is_number,
+    listed,
+    readable,
+    size,
+    target_name,
+)
+
+
+def why(files: RunFiles, experiment: Experiment) -> Section:
+    """Return gaps before and after what else differs between the groups is made alike."""
+    title, table = "Why groups differ", files.table("adjusted")
+    if table.empty:
+        text = (
+            "Not computed: no gap was adjusted for what else differs between groups, such as the "
+            "scanner or the stage of disease (fairness.adjust_for), so a gap above may have any "
+            "cause."
+        )
+        return Section("why", title, "Case mix", (Prose(text),))
+    blocks: list[Block] = [
+        Prose(
+            "Groups differ in more than their name: in scanner, site, or how ill they are. The "
+            "adjusted gap is the one that would be left if both were alike in that. What is "
+            "explained is no excuse: the patients of that scanner are still served worse.",
+            "note",
+        )
+    ]
+    headline = experiment.primary_targets[0]
+    for key in table[["attribute", "target"]].drop_duplicates().itertuples(index=False):
+        rows = table[(table["attribute"] == key.attribute) & (table["target"] == key.target)]
+        some = _adjusted(rows, str(key.attribute), str(key.target))
+        if key.target == headline:
+            blocks.append(some)
+        else:
+            title_of = f"{target_name(str(key.target))} by {readable(str(key.attribute))}"
+            blocks.append(Details(title_of, (some,)))
+    return Section("why", title, "Case mix", tuple(blocks))
+
+
+def explained(row: Json) -> str:
+    """Return what adjustment makes of a gap, in a sentence.
+
+    Examples
+    --------
+    >>> row = {"group": "B", "adjusted_for": "scanner", "metric": "roc_auc", "crude": -0.1,
+    ...        "adjusted": -0.02, "adjusted_low": -0.06, "adjusted_high": 0.02, "explained": 0.8}
+    >>> explained(row)
+    '“B” is 0.100 behind the rest in AUC; with scanner alike, it would be 0.020 behind (it could \
+be −0.060 to +0.020). Scanner explains about 80% of the gap.'
+    """
+    metric, group = str(row["metric"]), readable(row["group"])
+    mixed = readable(str(row["adjusted_for"]))
+    if not is_number(row.get("crude")):
+        return f"“{group}”: the gap cannot be shown."
+    first = f"“{group}” is {_behind(row['crude'], metric)} the rest in {gloss(metric).label}"
+    if not is_number(row.get("adjusted")):
+        reason = wording.text_of(row.get("reason"))
+        return f"{first}; what {mixed} explains cannot be said{f' ({reason})' if reason else ''}."
+    spread = wording.gap_interval(row.get("adjusted_low"), row.get("adjusted_high"), metric)
+    could = "" if spread == wording.DASH else f" (it could be {spread})"
+    after = _behind(row["adjusted"], metric)
+    words = f"{first}; with {mixed} alike, it would be {after}{could}."
+    if is_number(row.get("explained")) and row["crude"] < 0 and row["explained"] > 0:
+        share = wording.percent(min(1.0, row["explained"]))
+        words += f" {mixed.capitalize()} explains about {share} of the gap."
+    return words
+
+
+def mitigation(files: RunFiles, experiment: Experiment) -> Section:
+    """Return the figures of each group before and after what was done against a gap."""
+    title, table = "What was done about it", files.table("mitigation")
+    if table.empty:
+        text = (
+            "Nothing was tried against gaps between groups in this run."
+            if not experiment.is_vendor
+            else "Nothing was tried against gaps between groups: the tool came ready made."
+        )
+        return Section("mitigation", title, "Mitigation", (Prose(text),))
+    blocks: list[Block] = [
+        Prose(
+            "A gap can also be closed by making it worse for the better group. So each group’s "
+            "figure stands here before and after.",
+            "note",
+        )
+    ]
+    for key in table[["attribute", "target", "metric"]].drop_duplicates().itertuples(index=False):
+        rows = table[
+            (table["attribute"] == key.attribute)
+            & (table["target"] == key.target)
+            & (table["metric"] == key.metric)
+        ]
+        blocks.append(_mitigated(rows, str(key.attribute), str(key.target), str(key.metric)))
+    return Section("mitigation", title, "Mitigation", tuple(blocks))
+
+
+def _behind(gap: float, metric: str) -> str:
+    if abs(gap) < 5e-4:
+        return "level with"
+    return f"{size(gap, metric)} {'behind' if gap < 0 else 'ahead of'}"
+
+
+def _adjusted(rows: pd.DataFrame, attribute: str, target: str) -> Table:
+    body: list[tuple[Cell, ...]] = []
+    for row in table_rows(rows):
+        metric, hidden = str(row["metric"]), hidden_as(row)
+        dropped = row.get("n_dropped")
+        body.append(
+            (
+                readable(row["group"]),
+                readable(str(row["adjusted_for"])),
+                count(row["n_patients"], hidden),
+                gap_cell(row, metric, "crude"),
+                gap_cell(row, metric, "adjusted"),
+                wording.percent(row["explained"])
+                if is_number(row.get("explained"))
+                else wording.DASH,
+                count(dropped, hidden),
+            )
+        )
+    named = [r for r in table_rows(rows) if is_number(r.get("crude"))]
+    worst = min(named, key=lambda r: r["crude"], default=None)
+    methods = [m for m in rows["method"].map(wording.text_of).unique() if m]
+    metrics = listed([gloss(m).label for m in rows["metric"].unique()])
+    return Table(
+        caption=f"{target_name(target)} by {readable(attribute)}: gap in {metrics} to the rest, "
+        "as it is and adjusted",
+        columns=(
+            readable(attribute).capitalize(),
+            "Adjusted for",
+            "Patients",
+            "Gap as it is (95% interval)",
+            "Gap adjusted (95% interval)",
+            "Explained",
+            "Cases left out",
+        ),
+        rows=tuple(body),
+        numbers=frozenset({2, 3, 4, 5, 6}),
+        plain=explained(worst) if worst else "No gap can be shown here.",
+        note=f"Method: {'; '.join(methods)}. Cases are left out where one of the two groups has "
+        "nobody to compare them with." if methods else "",
+    )  # fmt: skip
+
+
+def _mitigated(rows: pd.DataFrame, attribute: str, target: str, metric: str) -> Table:
+    body: list[tuple[Cell, ...]] = []
+    for row in table_rows(rows):
+        down = row.get("levelled_down")
+        body.append(
+            (
+                readable(row["group"]),
+                count(row["n_patients"], hidden_as(row)),
+                wording.cell(row, metric, "before"),
+                wording.cell(row, metric, "after"),
+                gap_cell(row, metric, "change"),
+                Chip("worse than before", "bad") if _is_true(down) else _change(row, metric),
+            )
+        )
+    return Table(
+        caption=f"{gloss(metric).label} of {target_name(target)} by {readable(attribute)}, before "
+        "and after",
+        columns=(
+            readable(attribute).capitalize(),
+            "Patients",
+            "Before (95% interval)",
+            "After (95% interval)",
+            "Change (95% interval)",
+            "Cost",
+        ),
+        rows=tuple(body),
+        numbers=frozenset({1, 2, 3, 4}),
+        plain=_cost(table_rows(rows), metric),
+    )
+
+
+def _change(row: Json, metric: str) -> Cell:
+    better = gloss(metric).higher_is_better
+    low, high = row.get("change_low"), row.get("change_high")
+    if not (is_number(low) and is_number(high)):
+        return Chip("cannot be said", "open")
+    if low > 0 or high < 0:
+        return Chip("better", "good") if (low > 0) == better else Chip("worse than before", "bad")
+    return Chip("no change shown", "open")
+
+
+def _cost(rows: list[Json], metric: str) -> str:
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        chip = Chip("worse than before") if _is_true(row.get("levelled_down")) else (
+            _change(row, metric))  # fmt: skip
+        word = chip.word if isinstance(chip, Chip) else ""
+        names.setdefault(word, []).append(f"“{readable(row['group'])}”")
+    parts = []
+    for word, start in (
+        ("worse than before", "Paid for it"),
+        ("better", "Gained"),
+        ("no change shown", "No change is shown for"),
+        ("cannot be said", "Nothing can be said of"),
+    ):
+        if word in names:
+            parts.append(f"{start}: {listed(names[word])}.")
+    if "worse than before" not in names:
+        parts.insert(0, "No group is shown to be worse off than before.")
+    return " ".join(parts)
+
+
+def _is_true(value: object) -> bool:
+    return value is not None and str(value) in ("True", "1", "1.0")
