@@ -16,6 +16,9 @@ from evaluation.resampling import Weights, count_totals, group_rng
 from evaluation.samples import Sample
 from evaluation.statistic import Statistic, analytic_limits, estimate_of, undefined
 
+APART = 1.5
+"""Bootstrap and linearised interval are said to disagree when one is wider by more than this."""
+
 
 @dataclass(frozen=True)
 class TargetCases:
@@ -303,3 +306,29 @@ def _gaps(
         )
         for metric in metrics
     ]
+
+
+def interval_notes(metrics: pd.DataFrame) -> tuple[str, ...]:
+    """Return which figures have a bootstrap and a linearised interval of unlike width.
+
+    Two ways to the same interval that differ say that neither is to be leant on: few patients
+    carry the figure, or it is near the end of its range.
+
+    Examples
+    --------
+    >>> row = {"metric": "ppv", "method": "bootstrap", "low": 0.4, "high": 0.6}
+    >>> row |= {"low_linearised": 0.3, "high_linearised": 0.7}
+    >>> interval_notes(pd.DataFrame([row]))[0][:62]
+    'Bootstrap and linearised interval differ in width by more than'
+    """
+    both = metrics[metrics["method"].str.startswith("bootstrap")]
+    width = both["high"] - both["low"]
+    linearised = both["high_linearised"] - both["low_linearised"]
+    apart = (width > APART * linearised) | (linearised > APART * width)
+    if not apart.any():
+        return ()
+    names = ", ".join(sorted(set(both.loc[apart, "metric"])))
+    return (
+        f"Bootstrap and linearised interval differ in width by more than {APART:g} times in "
+        f"{int(apart.sum())} of {len(both)} figures ({names}): take the wider.",
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from evaluation.cells import TargetCases, evaluate_targets
+from evaluation.cells import TargetCases, evaluate_targets, interval_notes
 from evaluation.discrimination import Ranked
 from evaluation.estimates import FloatArray
 from evaluation.further import Evaluated, further_tables
@@ -59,7 +59,8 @@ def evaluate_classification(predictions: pd.DataFrame, plan: EvaluationPlan) -> 
     targets = [target_cases(units, t, plan) for t in plan.targets]
     metrics, gaps = evaluate_targets(targets, units.n_patients, plan)
     tables = further_tables(Evaluated(tuple(targets), units.n_patients, metrics, gaps, plan))
-    return Evaluation(metrics, gaps, _misranked(units, targets, plan), units.notes, tables)
+    notes = (*units.notes, *interval_notes(metrics))
+    return Evaluation(metrics, gaps, _misranked(units, targets, plan), notes, tables)
 
 
 def _misranked(units: Units, targets: list[TargetCases], plan: EvaluationPlan) -> pd.DataFrame:
@@ -140,7 +141,7 @@ def evaluate_segmentation(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> E
     n_patients = int(cases["patient"].nunique())
     metrics, gaps = evaluate_targets(targets, n_patients, plan)
     tables = further_tables(Evaluated(tuple(targets), n_patients, metrics, gaps, plan))
-    return Evaluation(metrics, gaps, table, notes, tables)
+    return Evaluation(metrics, gaps, table, (*notes, *interval_notes(metrics)), tables)
 
 
 def _checked(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def test_case_25_a_small_frame():
     assert [values[g, "accuracy"] for g in "FM"] == [0.8, 0.6]
     known = found.dropna(subset="value")
     assert known["method"].str.endswith("patients unknown").all()
-    assert set(found.loc[["F", "M"], "state"]) == {"small_n"}
+    assert set(found.loc[["F", "M"], "state"]) == {"small_n", "not_estimable"}
 
 
 def test_case_24_a_group_without_positives_has_no_sensitivity():

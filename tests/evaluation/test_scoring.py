@@ -11,6 +11,7 @@ from evaluation import (
     evaluate_segmentation,
     metrics_of,
 )
+from evaluation.cells import interval_notes
 from evaluation.fairness import GAP_COLUMNS
 from evaluation.plan import METRIC_COLUMNS
 
@@ -332,3 +333,39 @@ def test_a_tool_that_answered_nobody_is_not_adequate_for_anybody():
     family = gaps[gaps["verdict"] != ""]
     assert set(family["verdict"]) == {"insufficient evidence"}
     assert family["reason"].str.contains("no case of rest was answered").all()
+
+
+def test_the_linearised_interval_stands_beside_the_bootstrap():
+    metrics = evaluate_classification(cohort(2000), replace(PLAN, n_boot=1000)).metrics
+    both = metrics[metrics["method"].str.startswith("bootstrap")]
+    assert len(both) > 50
+    width = both["high"] - both["low"]
+    ratio = width / (both["high_linearised"] - both["low_linearised"])
+    assert ratio.between(0.8, 1.2).all()
+    # Where there is no bootstrap, the linearised interval is the interval.
+    alone = metrics[~metrics["method"].str.startswith("bootstrap")]
+    assert alone["low"].equals(alone["low_linearised"])
+
+
+def test_intervals_that_disagree_are_noted():
+    metrics = evaluate_classification(cohort(), PLAN).metrics
+    assert interval_notes(metrics) == ()
+    row = metrics.index[metrics["method"].str.startswith("bootstrap")][0]
+    low, high = metrics.loc[row, ["low", "high"]]
+    for spread in (0.7, -0.4):
+        metrics.loc[row, "low_linearised"] = low - spread * (high - low)
+        metrics.loc[row, "high_linearised"] = high + spread * (high - low)
+        (note,) = interval_notes(metrics)
+        assert "more than 1.5 times in 1 of " in note
+        assert metrics.loc[row, "metric"] in note
+
+
+def test_a_group_has_its_interval_whatever_else_is_evaluated():
+    table = cohort(6000)
+    one, other = (
+        evaluate_classification(table, replace(PLAN, attributes=a, prespecified=a[:1]))
+    XX
+    )
+    keys = ["metric", "attribute", "group"]
+    a, b = (f.metrics.query("attribute == 'sex'").set_index(keys) for f in (one, other))
+    pd.testing.assert_frame_equal(a[["low", "high"]], b[["low", "high"]])
