@@ -363,8 +363,8 @@ def test_intervals_that_disagree_are_noted():
 def test_a_group_has_its_interval_whatever_else_is_evaluated():
     table = cohort(6000)
     one, other = (
-        evaluate_classification(table, replace(PLAN, attributes=a, prespecified=a[:1]))
-    XX
+        evaluate_classification(table, replace(PLAN, attributes=a, per_case=a[1:]))
+        for a in (("sex", "view"), ("sex",))
     )
     keys = ["metric", "attribute", "group"]
     a, b = (f.metrics.query("attribute == 'sex'").set_index(keys) for f in (one, other))
