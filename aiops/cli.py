@@ -18,7 +18,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "gate",
         "report",
     ),
-    "Governance and records": ("usecase", "decide", "lessons", "list", "ui"),
+    "Governance and records": ("usecase", "decide", "lessons", "hazards", "list", "ui"),
 }
 
 _HOME = {
@@ -38,6 +38,7 @@ _HOME = {
     "usecase": "records",
     "decide": "records",
     "lessons": "lessons",
+    "hazards": "hazards",
     "list": "records",
     "ui": "records",
 }

@@ -22,6 +22,8 @@ def test_a_config_opens_with_a_letter_and_says_its_kind(path):
         "gate_policy",
         "reasons",
         "synonyms",
+        "hazard_matrix",
+        "hazard_log",
     }
 
 

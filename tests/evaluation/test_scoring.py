@@ -114,6 +114,7 @@ def test_the_seed_is_all_there_is_of_chance():
     assert one.metrics["value"].equals(other.metrics["value"])
 
 
+@pytest.mark.requirement("REQ-002")
 def test_failed_cases_stay_and_cost():
     table = cohort()
     broken = table.assign(status=np.where(np.arange(600) % 10 == 0, "refused", "ok"))

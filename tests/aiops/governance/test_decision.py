@@ -95,6 +95,7 @@ def test_every_field_of_the_reference_is_in_the_record(gated):
     assert DecisionRecord.model_validate(json.loads(json.dumps(written))).to_json() == written
 
 
+@pytest.mark.requirement("REQ-001")
 @pytest.mark.parametrize("outcome", ["approve", "approve-with-conditions"])
 def test_a_failed_gate_cannot_be_approved(gated, outcome):
     conditions = [FAIRNESS] if outcome != "approve" else []

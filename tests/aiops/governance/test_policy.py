@@ -91,6 +91,7 @@ def test_the_worst_of_several_primary_targets_counts(make_run):
     assert (found["outcome"], found["reason"]) == ("undecided", "hernia: not in the evaluation")
 
 
+@pytest.mark.requirement("REQ-001")
 def test_a_concern_fails_and_names_the_group(make_run):
     found = item(make_run(verdicts=("concern", "insufficient evidence")), "fairness")
     assert found["outcome"] == "fail"

@@ -146,6 +146,7 @@ def test_a_stage_before_its_time_names_the_one_to_run(tmp_path):
         run_stage("evaluate", workspace, silent)
 
 
+@pytest.mark.requirement("REQ-003")
 def test_a_threshold_is_never_scored_on_the_patients_it_was_chosen_on(tmp_path):
     workspace = open_workspace(vendor_set(tmp_path))
     for stage in ("audit", "split", "predict"):
