@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from evaluation.surface import assd, diagonal_mm, hd95, nsd, surface_distances
     from evaluation.thresholds import OperatingPoint, choose_threshold
+    from evaluation.utility import decision_curve, net_benefit
 
 _WHERE = {
     "agreement": ("BlandAltman", "bland_altman"),
@@ -106,6 +107,7 @@ _WHERE = {
     "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
     "surface": ("assd", "diagonal_mm", "hd95", "nsd", "surface_distances"),
     "thresholds": ("OperatingPoint", "choose_threshold"),
+    "utility": ("decision_curve", "net_benefit"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -140,6 +142,7 @@ __all__ = [
     "compare_classification",
     "compare_segmentation",
     "comparison_sentence",
+    "decision_curve",
     "diagonal_mm",
     "dice",
     "evaluate_classification",
@@ -159,6 +162,7 @@ __all__ = [
     "metrics_of",
     "multiclass_confusion",
     "multilabel_roc_auc",
+    "net_benefit",
     "non_inferiority",
     "npv",
     "nsd",

@@ -11,6 +11,7 @@ from evaluation.cells import TargetCases
 from evaluation.disparities import disparities_table
 from evaluation.intersections import intersections_table
 from evaluation.plan import EvaluationPlan
+from evaluation.utility import decision_curve_table
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Evaluated:
 TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
     "calibration": calibration_table,
     "calibration_bins": calibration_bins_table,
+    "decision_curve": decision_curve_table,
     "adjusted": adjusted_table,
     "disparities": disparities_table,
     "intersections": intersections_table,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import (
@@ -49,6 +49,7 @@ def test_case_31_bins_are_fixed_never_the_range_of_the_data():
     assert peer == pytest.approx(0.495, abs=0.001)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 100)), min_size=1, max_size=50),
     st.integers(1, 12),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
@@ -96,6 +96,7 @@ def test_the_difference_is_delongs_pair_by_pair():
     assert found.difference.high == pytest.approx(value + z * se)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_any_two_scores_have_a_difference_within_its_interval(cases):
     y, a, b, who = (np.array(c) for c in zip(*cases, strict=True))
