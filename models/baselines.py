@@ -1,7 +1,8 @@
 """Models of tables, by scikit-learn: what a network should beat, and all that a table needs."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ def fit_table(
     name: str = "hist_gradient_boosting",
     seed: int = 0,
     rounds: int = 200,
+    weights: np.ndarray | None = None,
 ) -> TableModel:
     """Fit a table model.
 
@@ -155,11 +157,14 @@ def fit_table(
         Name in `TABLE_MODELS`.
     rounds : int, default=200
         Trees, or at most so many iterations: a budget that can be repeated.
+    weights : ndarray of float, shape (n,), optional
+        What each case counts, above 0; None counts all alike.
 
     Raises
     ------
     ValueError
-        If no column is named, one is missing, or `y` holds one class only.
+        If no column is named, one is missing, `y` holds one class only, or a weight is not above
+        0.
 
     Examples
     --------
@@ -176,11 +181,24 @@ def fit_table(
     if truth.shape != (len(frame),) or sorted(set(truth)) != [0.0, 1.0]:
         raise ValueError(f"y {truth.shape} must have a 0 or 1 per row of {len(frame)}, and both")
     pipeline = TABLE_MODELS[name](list(numeric), list(categorical), seed, rounds)
-    with warnings.catch_warnings():
-        # The encoder tells of each category that is rare enough to be merged: wanted.
-        warnings.filterwarnings("ignore", message="Found unknown categories")
-        pipeline.fit(features(frame, numeric, categorical), truth.astype(int))
+    told: dict[str, Any] = {}
+    if weights is not None:
+        counts = np.asarray(weights, float)
+        if counts.shape != truth.shape or not (np.isfinite(counts) & (counts > 0)).all():
+            raise ValueError(f"weights {counts.shape} must be above 0 and one a row, {len(frame)}")
+        told["model__sample_weight"] = counts
+    with as_fitted():
+        pipeline.fit(features(frame, numeric, categorical), truth.astype(int), **told)
     return TableModel(name, pipeline, tuple(numeric), tuple(categorical))
+
+
+@contextmanager
+def as_fitted() -> Iterator[None]:
+    """Silence what is wanted or not ours: rare categories merged, fairlearn's way with pandas."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found unknown categories")
+        warnings.filterwarnings("ignore", module=r"fairlearn\.")
+        yield
 
 
 def save_table(path: Path, model: TableModel) -> None:

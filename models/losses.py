@@ -2,12 +2,18 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+
+class Loss(Protocol):
+    """One number from logits and targets; `weight` says what each case and finding counts."""
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the loss."""
 
 
 def _dice_ce() -> Loss:
@@ -18,22 +24,35 @@ def _dice_ce() -> Loss:
     loss = DiceCELoss(
         to_onehot_y=True, softmax=True, include_background=False, batch=True, smooth_nr=1e-5
     )
-    return lambda logits, target: loss(logits, target[:, None])
+
+    def over_maps(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        if weight is not None:
+            raise ValueError("weight: a loss of maps has no findings to weigh; draw cases instead")
+        found: Tensor = loss(logits, target[:, None])
+        return found
+
+    return over_maps
 
 
-def _known_mean(values: Tensor, target: Tensor) -> Tensor:
-    """Return the mean over findings that are known (not nan)."""
+def _known_mean(values: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean over findings that are known (not nan).
+
+    Weighted values are divided by their number and not by their weights: over the batches of a
+    round that is the weighted mean, which dividing batch by batch would pull back to the plain one.
+    """
     known = torch.isfinite(target)
+    if weight is not None:
+        values = values * weight
     return (values * known).sum() / known.sum().clamp(min=1)
 
 
 def _bce() -> Loss:
     """Cross-entropy per finding; an unknown one (nan) teaches nothing."""
 
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
+    def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         filled = torch.nan_to_num(target)
         values = F.binary_cross_entropy_with_logits(logits, filled, reduction="none")
-        return _known_mean(values, target)
+        return _known_mean(values, target, weight)
 
     return loss
 
@@ -44,8 +63,8 @@ def _focal() -> Loss:
 
     focal = FocalLoss(gamma=2.0, reduction="none")
 
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return _known_mean(focal(logits, torch.nan_to_num(target)), target)
+    def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return _known_mean(focal(logits, torch.nan_to_num(target)), target, weight)
 
     return loss
 
@@ -59,10 +78,10 @@ LOSSES: dict[str, Callable[[], Loss]] = {
 
 
 def build(name: str) -> Loss:
-    """Return the loss of that name, ``loss(logits, target)``.
+    """Return the loss of that name, ``loss(logits, target, weight=None)``.
 
     Segmentation targets are label maps (B, X, Y[, Z]) of channel numbers; classification targets
-    are (B, K) of 0, 1 and nan, where nan is unknown.
+    are (B, K) of 0, 1 and nan, where nan is unknown, and so are their weights, at least 0.
 
     Examples
     --------

@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from models import augment as augmentation
 from models.augment import Augment
+from models.recipe import Recipe
 
 Shape = tuple[int, ...]
+Images = Sequence[Tensor] | Tensor
 
 MOST_POINTS = 5000  # voxels remembered per case and structure to centre patches on
 MOST_SMOOTH = 8  # up to so many channels labels are turned as one-hot maps, above as nearest
@@ -189,3 +191,44 @@ class ImageSource:
         grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
         # Border, not 0: a black corner would tell the network that an image was turned.
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False), targets
+
+
+def make_source(
+    recipe: Recipe, images: Images, targets: Images, device: torch.device
+) -> PatchSource | ImageSource:
+    """Return where batches come from; the whole set moves to the device once."""
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images ({len(images)}) and targets ({len(targets)}) must match, not 0")
+    spacing = recipe.spacing_mm or (1.0,) * recipe.n_dims
+    chosen = augmentation.pick(recipe.augment)
+    wanted = (recipe.n_channels, recipe.n_dims + 1)
+    for i, image in enumerate(images):
+        if (image.shape[0], image.ndim) != wanted:
+            raise ValueError(
+                f"images[{i}] has shape {tuple(image.shape)}; the recipe has {wanted[0]} channels "
+                f"and {recipe.n_dims} dimensions"
+            )
+    if recipe.task == "classification":
+        whole = images if isinstance(images, Tensor) else torch.stack(list(images))
+        findings = targets if isinstance(targets, Tensor) else torch.stack(list(targets))
+        if findings.shape != (len(whole), recipe.n_outputs):
+            raise ValueError(
+                f"targets {tuple(findings.shape)} must be {(len(whole), recipe.n_outputs)}"
+            )
+        return ImageSource(whole.to(device), findings.float().to(device), chosen, spacing)
+    for i, (image, target) in enumerate(zip(images, targets, strict=True)):
+        if image.shape[1:] != target.shape or int(target.max()) >= recipe.n_outputs:
+            raise ValueError(
+                f"targets[{i}] {tuple(target.shape)} with values up to {int(target.max())} must "
+                f"fit images[{i}] {tuple(image.shape)} and {recipe.n_outputs} outputs"
+            )
+    return PatchSource(
+        images=[image.float().to(device) for image in images],
+        targets=[target.to(device) for target in targets],
+        points=[foreground_points(t, seed_of(recipe.seed, 3, i)) for i, t in enumerate(targets)],
+        patch_vox=recipe.patch_vox,
+        n_outputs=recipe.n_outputs,
+        foreground_share=recipe.foreground_share,
+        augment=chosen,
+        spacing_mm=spacing,
+    )

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from models import architectures, augment, checkpoint, losses
 from models.inference import predictor
-from models.patches import ImageSource, PatchSource, foreground_points, order_of, seed_of
+from models.patches import Images, ImageSource, PatchSource, make_source, order_of, seed_of
 from models.recipe import Recipe
+from models.weighting import Emphasis, balanced_order
 
 __all__ = ["Predict", "Recipe", "Trained", "learning_rate_at", "time_steps", "train"]
 
 Predict = Callable[[Tensor], Tensor]
-Images = Sequence[Tensor] | Tensor
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 CLIP_NORM = 5.0  # longest gradient
@@ -85,53 +85,19 @@ def _data_digest(images: Images, targets: Images) -> str:
     return digest.hexdigest()
 
 
-def make_source(
-    recipe: Recipe, images: Images, targets: Images, device: torch.device
-) -> PatchSource | ImageSource:
-    """Return where batches come from; the whole set moves to the device once."""
-    if len(images) != len(targets) or len(images) == 0:
-        raise ValueError(f"images ({len(images)}) and targets ({len(targets)}) must match, not 0")
-    spacing = recipe.spacing_mm or (1.0,) * recipe.n_dims
-    chosen = augment.pick(recipe.augment)
-    wanted = (recipe.n_channels, recipe.n_dims + 1)
-    for i, image in enumerate(images):
-        if (image.shape[0], image.ndim) != wanted:
-            raise ValueError(
-                f"images[{i}] has shape {tuple(image.shape)}; the recipe has {wanted[0]} channels "
-                f"and {recipe.n_dims} dimensions"
-            )
-    if recipe.task == "classification":
-        whole = images if isinstance(images, Tensor) else torch.stack(list(images))
-        findings = targets if isinstance(targets, Tensor) else torch.stack(list(targets))
-        if findings.shape != (len(whole), recipe.n_outputs):
-            raise ValueError(
-                f"targets {tuple(findings.shape)} must be {(len(whole), recipe.n_outputs)}"
-            )
-        return ImageSource(whole.to(device), findings.float().to(device), chosen, spacing)
-    for i, (image, target) in enumerate(zip(images, targets, strict=True)):
-        if image.shape[1:] != target.shape or int(target.max()) >= recipe.n_outputs:
-            raise ValueError(
-                f"targets[{i}] {tuple(target.shape)} with values up to {int(target.max())} must "
-                f"fit images[{i}] {tuple(image.shape)} and {recipe.n_outputs} outputs"
-            )
-    return PatchSource(
-        images=[image.float().to(device) for image in images],
-        targets=[target.to(device) for target in targets],
-        points=[foreground_points(t, seed_of(recipe.seed, 3, i)) for i, t in enumerate(targets)],
-        patch_vox=recipe.patch_vox,
-        n_outputs=recipe.n_outputs,
-        foreground_share=recipe.foreground_share,
-        augment=chosen,
-        spacing_mm=spacing,
-    )
-
-
 class _Run:
     """Everything that changes from step to step."""
 
-    def __init__(self, recipe: Recipe, source: PatchSource | ImageSource, device: torch.device):
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: PatchSource | ImageSource,
+        device: torch.device,
+        emphasis: Emphasis,
+    ) -> None:
         self.recipe, self.source, self.device = recipe, source, device
         self.n_cases = len(source.targets)
+        self.emphasis = emphasis.of(self.n_cases, recipe.n_outputs)
         self.network = architectures.build_on(recipe, device)
         self.mean = copy.deepcopy(self.network).eval()
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
@@ -153,7 +119,7 @@ class _Run:
         draws = torch.Generator().manual_seed(seed_of(recipe.seed, 1, step))
         noise = torch.Generator(self.device).manual_seed(seed_of(recipe.seed, 2, step))
         torch.manual_seed(seed_of(recipe.seed, 4, step))  # dropout; train() gives the state back
-        cases = order_of(self.n_cases, recipe.batch, step, recipe.seed)
+        cases = self._cases()
         images, targets = self.source.batch(cases, draws)
         images = augment.intensity(images, self.source.augment, noise)
         images = images.contiguous(memory_format=architectures.memory_format(recipe))
@@ -163,7 +129,7 @@ class _Run:
         self.network.train()
         with autocast(recipe, self.device):
             logits = self.network(images)
-        loss = self.loss(logits.float(), targets)
+        loss = self.loss(logits.float(), targets, self._weight(cases))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(
@@ -176,6 +142,20 @@ class _Run:
         self._follow()
         self.step += 1
         return {"step": self.step, "loss": round(value, 6), "lr": rate, "tune_score": None}
+
+    def _cases(self) -> list[int]:
+        """Return the cases of this step."""
+        groups, recipe = self.emphasis.groups, self.recipe
+        if groups is None:
+            return order_of(self.n_cases, recipe.batch, self.step, recipe.seed)
+        return balanced_order(groups, recipe.batch, self.step, recipe.seed)
+
+    def _weight(self, cases: list[int]) -> Tensor | None:
+        """Return what the cases of a step count in the loss, (B, K), or None when all alike."""
+        weights = self.emphasis.weights
+        if weights is None:
+            return None
+        return torch.from_numpy(weights[cases]).float().to(self.device)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -264,6 +244,8 @@ def _same_run(folder: Path, saved: dict[str, Any], facts: dict[str, Any]) -> Non
     ]
     if saved["data"] != facts["data"]:
         changed.append("images or targets")
+    if saved.get("emphasis", "") != facts["emphasis"]:
+        changed.append("groups or weights of the cases")
     if changed:
         raise ValueError(
             f"folder {folder.name!r} holds a checkpoint of another run: {', '.join(changed)}; "
@@ -279,6 +261,7 @@ def train(
     validate: Callable[[Predict], float],
     folder: Path,
     device: str | torch.device = "cpu",
+    emphasis: Emphasis | None = None,
     time_limit_s: float | None = None,
     on_step: Callable[[int, dict[str, Any]], None] | None = None,
     fresh: bool = False,
@@ -298,6 +281,8 @@ def train(
         images (N, C, X, Y[, Z]) to probabilities (N, K).
     folder : Path
         Checkpoint folder. A run found there is gone on with; a finished one is returned.
+    emphasis : Emphasis, optional
+        What each case counts: groups drawn equally often, weights in the loss. None: all alike.
     time_limit_s : float, optional
         Training stops after so many seconds, all restarts added up, and says ``cut_by_clock``.
     on_step : callable, optional
@@ -308,8 +293,8 @@ def train(
     Raises
     ------
     ValueError
-        If the folder holds another recipe's or other data's checkpoint, arrays do not fit the
-        recipe, or the loss stops being a number.
+        If the folder holds another recipe's or other data's checkpoint, arrays or `emphasis` do
+        not fit the recipe, or the loss stops being a number.
     """
     if recipe.steps < 1:
         raise ValueError(f"steps {recipe.steps} must be at least 1: fit the recipe to a budget")
@@ -321,11 +306,13 @@ def train(
     facts = {
         "recipe": recipe.to_json(),
         "data": _data_digest(images, targets),
+        "emphasis": emphasis.digest if emphasis else "",
         # Other threads or another torch add up in another order: the bits then differ.
         "made_with": {"torch": str(torch.__version__), "threads": torch.get_num_threads()},
     }
     with _sandbox(place):
-        run = _Run(recipe, make_source(recipe, images, targets, place), place)
+        source = make_source(recipe, images, targets, place)
+        run = _Run(recipe, source, place, emphasis or Emphasis())
         saved = checkpoint.read_checkpoint(folder)
         if saved is not None:
             _same_run(folder, saved.facts, facts)
@@ -395,7 +382,8 @@ def time_steps(
     """
     place = torch.device(device)
     with _sandbox(place):
-        run = _Run(recipe, make_source(recipe, images, targets, place), place)
+        source = make_source(recipe, images, targets, place)
+        run = _Run(recipe, source, place, Emphasis())
         taken = []
         for i in range(2 + n_steps):
             started = time.monotonic()

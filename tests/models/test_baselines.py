@@ -60,6 +60,27 @@ def test_only_the_named_columns_are_looked_at(cohort):
     assert np.array_equal(model.predict_proba(frame), model.predict_proba(shuffled))
 
 
+@pytest.mark.parametrize("name", sorted(TABLE_MODELS))
+def test_weights_reach_the_model_of_scikit_learn(cohort, name):
+    """Peer: the same pipeline, fitted by scikit-learn itself with its own sample_weight."""
+    frame, y = cohort
+    weights = np.where(frame.ward == "a", 3.0, 0.5)
+    model = fit_table(frame, y, name=name, rounds=20, weights=weights, **COLUMNS)
+    peer = TABLE_MODELS[name](["age", "lactate"], ["ward", "code"], 0, 20)
+    table = features(frame, COLUMNS["numeric"], COLUMNS["categorical"])
+    peer.fit(table, y.astype(int), model__sample_weight=weights)
+    assert np.array_equal(model.predict_proba(frame), peer.predict_proba(table)[:, 1])
+    plain = fit_table(frame, y, name=name, rounds=20, **COLUMNS)
+    assert not np.array_equal(model.predict_proba(frame), plain.predict_proba(frame))
+
+
+def test_weights_that_do_not_fit_are_named(cohort):
+    frame, y = cohort
+    for weights in (np.ones(3), np.zeros(len(frame)), np.full(len(frame), np.nan)):
+        with pytest.raises(ValueError, match="must be above 0 and one a row, 1500"):
+            fit_table(frame, y, weights=weights, **COLUMNS)
+
+
 def test_a_category_reads_alike_as_integer_and_beside_a_gap():
     whole = features(pd.DataFrame({"c": [1, 2]}), [], ["c"])
     gap = features(pd.DataFrame({"c": [1, 2, None]}), [], ["c"])

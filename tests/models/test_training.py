@@ -9,12 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from models import checkpoint
 from models.recipe import Recipe
 from models.training import learning_rate_at, time_steps, train
+from models.weighting import Emphasis
 
 SCRIPT = Path(__file__).parent / "killed_run.py"
 spec = importlib.util.spec_from_file_location("killed_run", SCRIPT)
@@ -208,6 +210,52 @@ def test_another_recipe_or_other_data_do_not_go_on_from_a_checkpoint(tmp_path):
         train(short, images + 1, targets, validate=lambda predict: 0.0, folder=tmp_path)
     fresh = run(tmp_path, dataclasses.replace(short, learning_rate=0.5), fresh=True)
     assert [row["step"] for row in fresh.history] == [1, 2]
+
+
+SIDES = np.array([0, 1, 1, 1, 1] * 6)
+EMPHASES = {
+    "groups": Emphasis(groups=SIDES),
+    "weights": Emphasis(weights=np.where(SIDES == 0, 3.0, 0.5)[:, None]),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(EMPHASES))
+def test_a_run_with_emphasis_that_was_cut_ends_in_the_same_bits(unbroken, tmp_path, kind):
+    recipe = dataclasses.replace(RECIPE, steps=20)
+
+    def dies(step, row):
+        if step in (3, 11):
+            raise PowerCut
+
+    emphasis = EMPHASES[kind]
+    whole = run(tmp_path / "whole", recipe, emphasis=emphasis)
+    for _ in range(2):
+        with pytest.raises(PowerCut):
+            run(tmp_path / "cut", recipe, emphasis=emphasis, on_step=dies)
+    run(tmp_path / "cut", recipe, emphasis=emphasis)
+    assert_same_end(tmp_path / "whole", tmp_path / "cut")
+    plain = run(tmp_path / "plain", recipe)
+    assert not torch.equal(whole.weights["0.weight"], plain.weights["0.weight"])
+
+
+def test_weights_of_one_change_no_bit(tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=5)
+    run(tmp_path / "plain", recipe)
+    run(tmp_path / "ones", recipe, emphasis=Emphasis(weights=np.ones((30, 1))))
+    assert_same_end(tmp_path / "plain", tmp_path / "ones")
+
+
+def test_another_emphasis_does_not_go_on_from_a_checkpoint(tmp_path):
+    short = dataclasses.replace(RECIPE, steps=2, checkpoint_every=1)
+    run(tmp_path, short, emphasis=EMPHASES["groups"])
+    for other in (None, EMPHASES["weights"]):
+        with pytest.raises(ValueError, match="another run: groups or weights of the cases; use"):
+            run(tmp_path, short, emphasis=other)
+
+
+def test_an_emphasis_of_other_cases_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"groups \(4,\) must have one entry per case, 30"):
+        run(tmp_path, emphasis=Emphasis(groups=np.zeros(4, int)))
 
 
 def test_the_clock_cuts_says_so_and_more_time_goes_on(unbroken, tmp_path):
