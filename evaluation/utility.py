@@ -162,10 +162,12 @@ def _standard_errors(
         s = _squares(sample, thresholds, per_patient)
     value, odds = curve.net_benefit, curve.odds
     square = s.true - 2 * odds * s.cross + odds**2 * s.false
+    rounding = 1e-12 * (s.true + odds**2 * s.false)
     square += -2 * value * (s.true_n - odds * s.false_n)
     square += value**2 * float(np.square(per_patient).sum())
     n_patients = int((per_patient > 0).sum())
-    variance = np.maximum(square, 0) / n**2 * few_correction(n_patients)
+    # What rounding leaves where every patient adds the same is no spread.
+    variance = np.where(square > rounding, square, 0) / n**2 * few_correction(n_patients)
     return np.sqrt(variance), s.called, max(worth - 1, 1.0)
 
 
