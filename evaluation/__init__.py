@@ -46,6 +46,20 @@ if TYPE_CHECKING:
     from evaluation.rates import group_rates
     from evaluation.reliability import cohen_kappa, fleiss_kappa, percent_agreement
     from evaluation.resampling import patient_weights, simultaneous_critical
+    from evaluation.sample_size import (
+        SampleSize,
+        power_of,
+        size_auc_half_width,
+        size_half_width,
+        size_two_aucs,
+        size_two_proportions,
+    )
+    from evaluation.sample_size_groups import design_effect, sizes_by_group
+    from evaluation.sample_size_paired import (
+        size_non_inferiority,
+        size_paired_mean,
+        size_paired_proportions,
+    )
     from evaluation.scoring import evaluate_classification, evaluate_segmentation
     from evaluation.segmentation import (
         case_metrics_of,
@@ -60,6 +74,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "agreement": ("BlandAltman", "bland_altman"),
     "calibration": ("brier", "calibration_intercept", "calibration_slope"),
+    "calibration_error": ("CalibrationError", "calibration_bins", "expected_calibration_error"),
     "compare": (
         "Comparison",
         "compare_classification",
@@ -76,7 +91,6 @@ _WHERE = {
         "sensitivity",
         "specificity",
     ),
-    "calibration_error": ("CalibrationError", "calibration_bins", "expected_calibration_error"),
     "delong": ("PairedAuc", "paired_roc_auc"),
     "discrimination": ("average_precision", "roc_auc"),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
@@ -96,13 +110,30 @@ _WHERE = {
     ),
     "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
     "plan": ("Evaluation", "EvaluationPlan"),
+    "rates": ("group_rates",),
     "reliability": (
         "cohen_kappa",
         "fleiss_kappa",
         "percent_agreement",
     ),
-    "rates": ("group_rates",),
     "resampling": ("patient_weights", "simultaneous_critical"),
+    "sample_size": (
+        "SampleSize",
+        "power_of",
+        "size_auc_half_width",
+        "size_half_width",
+        "size_two_aucs",
+        "size_two_proportions",
+    ),
+    "sample_size_groups": (
+        "design_effect",
+        "sizes_by_group",
+    ),
+    "sample_size_paired": (
+        "size_non_inferiority",
+        "size_paired_mean",
+        "size_paired_proportions",
+    ),
     "scoring": ("evaluate_classification", "evaluate_segmentation"),
     "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
     "surface": ("assd", "diagonal_mm", "hd95", "nsd", "surface_distances"),
@@ -123,6 +154,7 @@ __all__ = [
     "NonInferiority",
     "OperatingPoint",
     "PairedAuc",
+    "SampleSize",
     "accuracy",
     "assd",
     "average_precision",
@@ -143,6 +175,7 @@ __all__ = [
     "compare_segmentation",
     "comparison_sentence",
     "decision_curve",
+    "design_effect",
     "diagonal_mm",
     "dice",
     "evaluate_classification",
@@ -169,12 +202,21 @@ __all__ = [
     "paired_roc_auc",
     "patient_weights",
     "percent_agreement",
+    "power_of",
     "ppv",
     "relative_volume_error",
     "roc_auc",
     "selection_rate",
     "sensitivity",
     "simultaneous_critical",
+    "size_auc_half_width",
+    "size_half_width",
+    "size_non_inferiority",
+    "size_paired_mean",
+    "size_paired_proportions",
+    "size_two_aucs",
+    "size_two_proportions",
+    "sizes_by_group",
     "specificity",
     "surface_distances",
     "verdict",
