@@ -18,7 +18,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "gate",
         "report",
     ),
-    "Governance and records": ("usecase", "decide", "lessons", "hazards", "list", "ui"),
+    "Governance and records": ("usecase", "decide", "lessons", "revisit", "hazards", "list", "ui"),
 }
 
 _HOME = {
@@ -39,6 +39,7 @@ _HOME = {
     "decide": "records",
     "lessons": "lessons",
     "hazards": "hazards",
+    "revisit": "records",
     "list": "records",
     "ui": "records",
 }

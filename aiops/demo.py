@@ -161,7 +161,7 @@ def proposal_for(done: Result) -> Result:
             "reasons": tuple(codes),
             "rationale": "The gate failed. " + " ".join(_sentence(i["reason"]) for i in failing),
             "lessons": ("Look at performance by scanner and by group before the first demo.",),
-            "revisit_if": ("the verdict of every group named in advance is adequate",),
+            "revisit_if": ("verdict==adequate",),
         }
     if open_items:
         due = (datetime.now(UTC) + timedelta(days=180)).date().isoformat()
@@ -191,7 +191,7 @@ def intake_rejection() -> Result:
         "rationale": "The endoscopy system that the trust has bought sets these dates itself in "
         "its next release, and no clinician leads the idea.",
         "lessons": ("Ask the supplier for the road map before anybody labels a letter.",),
-        "revisit_if": ("vendor_release_without_feature", "clinical_lead!=null"),
+        "revisit_if": ("vendor_feature==false", "clinical_lead!=null"),
     }
 
 

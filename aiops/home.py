@@ -33,6 +33,11 @@ def seals_dir() -> Path:
     return home() / "seals"
 
 
+def facts_file() -> Path:
+    """Return the file in which people state what no run can compute."""
+    return home() / "facts.yaml"
+
+
 def keys_dir() -> Path:
     """Return the folder of keys; files in it are readable by their owner alone."""
     return home() / "keys"

@@ -87,6 +87,21 @@ def decide_command(outcome: str | None, project: bool, as_json: bool, **fields: 
     emit(record.to_json(), lines, as_json=as_json)
 
 
+@click.command("revisit", epilog="Example: aiops revisit")
+@json_option
+def revisit_command(as_json: bool) -> None:
+    """Ask again what would reopen each rejected, discontinued or deferred use case."""
+    from aiops.governance.revisit import revisit
+
+    found = revisit()
+    lines = [line for case in found for line in case.lines()]
+    emit(
+        {"cases": [case.to_dict() for case in found]},
+        lines or ["no use case was rejected, discontinued or put off"],
+        as_json=as_json,
+    )
+
+
 @click.command("list", epilog="Example: aiops list")
 @json_option
 def list_command(as_json: bool) -> None:
@@ -118,6 +133,7 @@ def ui_command(port: int, as_json: bool) -> None:
 COMMANDS = {
     "usecase": usecase_command,
     "decide": decide_command,
+    "revisit": revisit_command,
     "list": list_command,
     "ui": ui_command,
 }

@@ -34,6 +34,7 @@ from aiops.governance.record import (
     Reason,
     Subject,
 )
+from aiops.governance.revisit import parse as parse_revisit
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
 from aiops.provenance import json_hash
@@ -121,6 +122,8 @@ def draft(proposal: Proposal, decision_id: str, now: datetime) -> DecisionRecord
     pick(OUTCOMES, proposal.outcome, where="outcome")
     case = _case(proposal)
     reasons = _reasons(proposal)
+    for text in proposal.revisit_if:
+        parse_revisit(text)
     run_dir = proposal.run_dir
     gates = _gates(proposal, case, run_dir)
     conditions = _conditions(proposal, gates)

@@ -1,0 +1,123 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops.errors import ConfigError
+from aiops.governance import ledger, usecase
+from aiops.governance.decision import propose, record_decision
+from aiops.governance.revisit import FAILS, HOLDS, UNKNOWN, answer, parse, revisit
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "op", "value"),
+    [
+        ("n_positive>=480", "n_positive", ">=", 480.0),
+        ("kappa >= 0.7", "kappa", ">=", 0.7),
+        ("vendor_contract_ends<2027-04", "vendor_contract_ends", "<", "2027-04"),
+        ("clinical_lead!=null", "clinical_lead", "!=", None),
+        ("verdict == 'insufficient evidence'", "verdict", "==", "insufficient evidence"),
+        ("vendor_feature==false", "vendor_feature", "==", False),
+    ],
+)
+def test_a_condition_is_taken_apart(text, fact, op, value):
+    found = parse(text)
+    assert (found.fact, found.op, found.value) == (fact, op, value)
+    assert type(found.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("when there are more patients", "cannot be checked by a machine"),
+        ("kappa=0.7", "cannot be checked"),
+        ("kappa>=", "cannot be checked"),
+        ("clinical_lead>null", "null has no more or less"),
+        ("verdict>adequate", "adequate has no more or less"),
+    ],
+)
+def test_what_a_machine_cannot_check_is_refused(text, words):
+    with pytest.raises(ConfigError, match=words):
+        parse(text)
+    usecase.submit("ct-triage", "CT triage")
+    with pytest.raises(ConfigError, match=words):
+        record_decision(
+            propose("reject", "ct-triage", rationale="No.", by="A board", reasons=["R01"],
+                    revisit_if=[text])
+        )  # fmt: skip
+    assert ledger.read_all() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "facts", "said"),
+    [
+        ("kappa>=0.7", {"kappa": 0.7}, HOLDS),
+        ("kappa>=0.7", {"kappa": 0.69}, FAILS),
+        ("kappa>=0.7", {}, UNKNOWN),
+        ("kappa>=0.7", {"kappa": "high"}, UNKNOWN),
+        ("kappa>=0.7", {"kappa": None}, UNKNOWN),
+        ("clinical_lead!=null", {"clinical_lead": None}, FAILS),
+        ("clinical_lead!=null", {"clinical_lead": "Dr Lee"}, HOLDS),
+        ("ends<2027-04", {"ends": "2027-03-31"}, HOLDS),
+        ("ends<2027-04", {"ends": "2027-04-01"}, FAILS),
+        ("ends<=2027-04", {"ends": "2027-04-30"}, HOLDS),
+        ("bought==true", {"bought": False}, FAILS),
+        ("once more patients came", {}, UNKNOWN),
+    ],
+)
+def test_an_unknown_fact_is_no_yes(text, facts, said):
+    assert answer(text, {k: (v, "test") for k, v in facts.items()}).answer == said
+
+
+@given(a=st.floats(-1e6, 1e6), b=st.integers(-1000, 1000))
+def test_numbers_are_compared_as_numbers(a, b):
+    facts = {"x": (a, "test")}
+    assert (answer(f"x>={b}", facts).answer == HOLDS) == (a >= b)
+    assert (answer(f"x<{b}", facts).answer == HOLDS) == (a < b)
+
+
+def rejected(slug, *revisit_if, **more):
+    usecase.submit(slug, f"Case {slug}", clinical_lead=more.pop("lead", "TBC"))
+    record_decision(
+        propose("defer" if more else "reject", slug, rationale="Too few.", by="A board",
+                reasons=["R01"], revisit_if=revisit_if, **more)
+    )  # fmt: skip
+
+
+def test_cases_that_could_be_tried_again_come_first(home, make_run):
+    make_run()  # a run of chest-effusion: 380 patients or so
+    rejected("chest-effusion", "n_patients>=2", "kappa>=0.7")
+    rejected("ct-triage", "clinical_lead!=null")
+    rejected("mr-triage", "today>=2027-01-01", review_by=date(2027, 1, 1))
+    usecase.submit("open-case", "Still open")
+    found = revisit(today=date(2026, 12, 1))
+    assert [(r.case.slug, r.could_be_reopened, r.is_due) for r in found] == [
+        ("chest-effusion", False, False),
+        ("ct-triage", False, False),
+        ("mr-triage", False, False),
+    ]
+    by_slug = {r.case.slug: r for r in found}
+    assert [a.answer for a in by_slug["chest-effusion"].answers] == [HOLDS, UNKNOWN]
+    assert "computed by run" in by_slug["chest-effusion"].answers[0].because
+    assert by_slug["ct-triage"].answers[0].answer == FAILS  # TBC is nobody
+    (home / "facts.yaml").write_text(
+        "ct-triage: {clinical_lead: Dr Lee}\nchest-effusion: {kappa: 0.81}\n"
+    )
+    found = revisit(today=date(2027, 1, 1))
+    assert [r.case.slug for r in found if r.could_be_reopened] == [
+        "mr-triage", "chest-effusion", "ct-triage"
+    ]  # fmt: skip
+    assert found[0].is_due
+    assert "due for review" in found[0].lines()[0]
+    assert "stated in facts.yaml" in "\n".join(found[1].lines())
+
+
+def test_a_facts_file_of_another_form_is_named(home):
+    home.mkdir(exist_ok=True)
+    for text, words in (("kappa: 0.7\n", "under the slug"), ("a: [", "no YAML")):
+        (home / "facts.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            revisit()
