@@ -59,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Side:
-    """What a gap needs of a cell: a bootstrap, and the cases themselves, are large."""
+    """What a gap needs of a cell: the rest is large, and influence needs no more than 7 digits."""
 
     arms: dict[str, Arm]
     n_patients: int
@@ -73,7 +73,13 @@ class Side:
         all_failed = bool(sample.failed.size and sample.failed.all())
         arms = {
             name: Arm(
-                replace(s, sums=None, from_sums=None, replicates=None),
+                replace(
+                    s,
+                    influence=s.influence.astype(np.float32),
+                    sums=None,
+                    from_sums=None,
+                    replicates=None,
+                ),
                 cell.patients,
                 all_failed=all_failed,
             )

@@ -71,7 +71,7 @@ class Statistic:
     @property
     def se(self) -> float:
         """Standard error."""
-        return float(np.sqrt(np.square(self.influence).sum()))
+        return float(np.sqrt(np.square(self.influence, dtype=float).sum()))
 
     @property
     def state(self) -> str:
