@@ -11,6 +11,8 @@ from evaluation.cells import TargetCases
 from evaluation.disparities import disparities_table
 from evaluation.intersections import intersections_table
 from evaluation.plan import EvaluationPlan
+from evaluation.prevalence import at_prevalence_table
+from evaluation.representation import representation_table
 from evaluation.utility import decision_curve_table
 
 
@@ -41,9 +43,11 @@ TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
     "calibration": calibration_table,
     "calibration_bins": calibration_bins_table,
     "decision_curve": decision_curve_table,
+    "at_prevalence": at_prevalence_table,
     "adjusted": adjusted_table,
     "disparities": disparities_table,
     "intersections": intersections_table,
+    "representation": representation_table,
 }
 """Every further table by its name. A new one is a function, an entry here, a test and its words."""
 
