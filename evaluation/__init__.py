@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     )
     from evaluation.delong import PairedAuc, paired_roc_auc
     from evaluation.discrimination import average_precision, roc_auc
+    from evaluation.disparities import equity_scaled
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
     from evaluation.groups import group_labels, group_order
     from evaluation.intraclass import icc
+    from evaluation.metric_frame import to_metric_frame
     from evaluation.metrics import METRICS, Metric, metrics_of
     from evaluation.multiclass import (
         balanced_accuracy,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from evaluation.noninferiority import NonInferiority, non_inferiority
     from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
     from evaluation.plan import Evaluation, EvaluationPlan
+    from evaluation.prevalence import AtPrevalence, at_prevalence
     from evaluation.rates import group_rates
     from evaluation.reliability import cohen_kappa, fleiss_kappa, percent_agreement
     from evaluation.resampling import patient_weights, simultaneous_critical
@@ -93,10 +96,12 @@ _WHERE = {
     ),
     "delong": ("PairedAuc", "paired_roc_auc"),
     "discrimination": ("average_precision", "roc_auc"),
+    "disparities": ("equity_scaled",),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
     "groups": ("group_labels", "group_order"),
     "intraclass": ("icc",),
+    "metric_frame": ("to_metric_frame",),
     "metrics": ("METRICS", "Metric", "metrics_of"),
     "multiclass": (
         "balanced_accuracy",
@@ -111,6 +116,7 @@ _WHERE = {
     "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
     "plan": ("Evaluation", "EvaluationPlan"),
     "rates": ("group_rates",),
+    "prevalence": ("AtPrevalence", "at_prevalence"),
     "reliability": (
         "cohen_kappa",
         "fleiss_kappa",
@@ -144,6 +150,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __all__ = [
     "METRICS",
+    "AtPrevalence",
     "BlandAltman",
     "CalibrationError",
     "Comparison",
@@ -157,6 +164,7 @@ __all__ = [
     "SampleSize",
     "accuracy",
     "assd",
+    "at_prevalence",
     "average_precision",
     "balanced_accuracy",
     "bland_altman",
@@ -178,6 +186,7 @@ __all__ = [
     "design_effect",
     "diagonal_mm",
     "dice",
+    "equity_scaled",
     "evaluate_classification",
     "evaluate_segmentation",
     "expected_calibration_error",
@@ -219,6 +228,7 @@ __all__ = [
     "sizes_by_group",
     "specificity",
     "surface_distances",
+    "to_metric_frame",
     "verdict",
     "volume_error_ml",
     "volume_ml",
