@@ -18,7 +18,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "gate",
         "report",
     ),
-    "Governance and records": ("usecase", "decide", "lessons", "revisit", "hazards", "list", "ui"),
+    "Comparing and planning": ("compare", "sample-size"),
+    "Governance and records": (
+        "usecase",
+        "decide",
+        "lessons",
+        "revisit",
+        "hazards",
+        "card",
+        "list",
+        "ui",
+    ),
 }
 
 _HOME = {
@@ -35,10 +45,13 @@ _HOME = {
     "evaluate": "stages",
     "gate": "stages",
     "report": "stages",
+    "compare": "compare",
+    "sample-size": "compare",
     "usecase": "records",
     "decide": "records",
     "lessons": "lessons",
     "hazards": "hazards",
+    "card": "records",
     "revisit": "records",
     "list": "records",
     "ui": "records",

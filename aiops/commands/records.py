@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from aiops.commands.shared import emit, json_option, say
+from aiops.commands.shared import config_arguments, emit, json_option, say
 
 OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defer")
 
@@ -102,6 +102,29 @@ def revisit_command(as_json: bool) -> None:
     )
 
 
+@click.command("card", epilog="Example: aiops card configs/demo_wrist.yaml --said card.yaml")
+@config_arguments
+@click.option(
+    "--said",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML with what only people know; what stays blank is listed.",
+)
+def card_command(
+    config: Path, overrides: tuple[str, ...], as_json: bool, said: Path | None
+) -> None:
+    """Write the model card of CONFIG's run: what a run knows is filled in, blanks are listed."""
+    from aiops.governance.card import FOLDER, PEOPLE, write_card
+    from aiops.pipeline.workspace import open_workspace
+
+    workspace = open_workspace(config, overrides)
+    card = write_card(workspace.folder, workspace.experiment, said)
+    asked = {i for fields in PEOPLE.values() for i, _ in fields}
+    blanks = [field.id for field in card.blanks]
+    lines = [str(workspace.folder / FOLDER / name) for name in ("card.html", "README.md")]
+    lines += [f"blank, for people to fill: {', '.join(i for i in blanks if i in asked)}"]
+    emit({"sha256": card.sha256, "blanks": blanks}, lines, as_json=as_json)
+
+
 @click.command("list", epilog="Example: aiops list")
 @json_option
 def list_command(as_json: bool) -> None:
@@ -134,6 +157,7 @@ COMMANDS = {
     "usecase": usecase_command,
     "decide": decide_command,
     "revisit": revisit_command,
+    "card": card_command,
     "list": list_command,
     "ui": ui_command,
 }
