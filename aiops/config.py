@@ -159,6 +159,48 @@ class SplitConfig(Config):
     seed: int = Field(default=0, description="Seed of the shuffle.")
 
 
+class MitigationConfig(Config):
+    """What is done against unfairness; its effect and its cost to every group are measured."""
+
+    method: Literal["reweigh", "balanced_sampling", "grid_search", "group_thresholds"] = Field(
+        description="`reweigh`: in training, group and outcome are made independent by weights. "
+        "`balanced_sampling`: each group is learnt from equally often. `grid_search`: table models "
+        "under pressure towards a constraint. `group_thresholds`: one threshold per group."
+    )
+    attribute: str | list[str] = Field(
+        description="Attribute whose groups are evened out; of a list, each combination is a group."
+    )
+    constraint: Literal["demographic_parity", "equalized_odds", "true_positive_rate_parity"] = (
+        Field(
+            default="true_positive_rate_parity",
+            description="`grid_search`: the rates whose gap between groups is made small on tune.",
+        )
+    )
+    grid_size: int = Field(
+        default=11, ge=3, le=500, description="`grid_search`: models at most, two a group at least."
+    )
+    allowed_loss: float = Field(
+        default=0.01, ge=0, lt=0.5, description="`grid_search`: AUC on tune that may be given up."
+    )
+    least: int = Field(
+        default=30,
+        ge=10,
+        description="`group_thresholds`: patients of a group on tune that decide on its threshold "
+        "(those with the finding, for a sensitivity); with fewer it keeps the common one.",
+    )
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes whose combinations are the groups."""
+        one = self.attribute
+        return (one,) if isinstance(one, str) else tuple(one)
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether it is another model, and not another threshold."""
+        return self.method != "group_thresholds"
+
+
 class TrainConfig(Config):
     """How long to train, and with what; all else is planned from the data."""
 
@@ -174,6 +216,15 @@ class TrainConfig(Config):
     )
     augment: str | None = Field(default=None, description="Augmentation preset.")
     seed: int = Field(default=0, description="Seed of weights, patches and augmentation.")
+    mitigation: MitigationConfig | None = Field(
+        default=None,
+        description="None: nothing is done. Else the model without it is made too, and compared.",
+    )
+
+    @property
+    def remedy(self) -> MitigationConfig | None:
+        """The mitigation that another model is trained for, if any."""
+        return self.mitigation if self.mitigation and self.mitigation.is_learnt else None
 
 
 class EvaluationConfig(Config):
@@ -184,7 +235,22 @@ class EvaluationConfig(Config):
     )
     n_boot: int = Field(default=1000, ge=100, description="Bootstrap replicates, by patient.")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level.")
+    prevalence: float | dict[str, float] | None = Field(
+        default=None,
+        description="How common a finding is where the tool is to be used, per target or for all: "
+        "PPV, NPV and alarms are told for it.",
+    )
+    prevalence_source: str = Field(default="", description="Where that prevalence comes from.")
     seed: int = Field(default=0, description="Seed of the bootstrap.")
+
+
+class PopulationConfig(Config):
+    """The people who are served, beside whom the data are held."""
+
+    file: str = Field(
+        description="Table with the columns attribute, group, share (0 to 1, of those served)."
+    )
+    source: str = Field(min_length=1, description="Where the shares come from, with the year.")
 
 
 class FairnessConfig(Config):
@@ -199,6 +265,22 @@ class FairnessConfig(Config):
         description="`claim`: intervals hold for all primary targets at once. `target`: for each "
         "target by itself, where each is a claim of its own.",
     )
+    reasons: dict[str, str] = Field(
+        default={}, description="Attribute and why it was named in advance."
+    )
+    intersections: list[list[str]] | None = Field(
+        default=None,
+        description="Attributes to combine, e.g. `[[sex, age]]`; all pairs of the named ones if "
+        "not said, none with `[]`.",
+    )
+    adjust_for: list[str] = Field(
+        default=[],
+        description="Attributes such as scanner or site whose part in a gap is told from the "
+        "group's; they need not be named in advance.",
+    )
+    population: PopulationConfig | None = Field(
+        default=None, description="None: the report cannot say who is missing."
+    )
 
 
 class AuditConfig(Config):
@@ -207,6 +289,24 @@ class AuditConfig(Config):
     accept: dict[str, str] = Field(default={}, description="Code and why it may stand.")
     exclude: dict[str, str] = Field(
         default={}, description="Code and why the cases it names are left out."
+    )
+
+
+class DisclosureConfig(Config):
+    """What is hidden and rounded in all that leaves the team; the internal report is whole."""
+
+    suppress_below: int = Field(
+        default=8,
+        ge=1,
+        description="Counts of a group from 1 up to, not including, this one are hidden with their "
+        "figures. 1 hides and rounds nothing; the report says so.",
+    )
+    round_to: int = Field(
+        default=5, ge=1, description="Counts of groups are rounded to multiples of it; 1: exact."
+    )
+    complementary: bool = Field(
+        default=True,
+        description="Further counts are hidden from which a hidden one could be computed.",
     )
 
 
@@ -247,6 +347,7 @@ class Experiment(Config):
         default=None, description="None: the report says that no group was named in advance."
     )
     audit: AuditConfig = AuditConfig()
+    disclosure: DisclosureConfig = DisclosureConfig()
     tracking: TrackingConfig = TrackingConfig()
     gate: str = Field(default="gate_basic", description="Policy under `configs/policy`.")
 

@@ -21,6 +21,8 @@ from aiops.provenance import json_hash
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluation.disclosure import Disclosed
+
 MOST_METRICS = 40
 MOST_POINTS = 500
 """Points of a curve; a longer one is thinned evenly."""
@@ -124,9 +126,9 @@ def write_artifacts(run_dir: Path, experiment: Experiment, folder: Path) -> list
 
     Under ``aggregate`` no row of a case, no picture and no small count is among them.
     """
-    report = run_dir / "report.html"
-    if report.exists():
-        write_text(folder / report.name, report.read_text(encoding="utf-8"))
+    for page in (run_dir / "report.html", run_dir / "sheet.html"):
+        if page.exists():
+            write_text(folder / page.name, page.read_text(encoding="utf-8"))
     settings = folder / "settings"
     write_text(settings / "resolved.yaml", (run_dir / "resolved.yaml").read_text(encoding="utf-8"))
     run = read_json(run_dir / "run.json")
@@ -134,7 +136,7 @@ def write_artifacts(run_dir: Path, experiment: Experiment, folder: Path) -> list
     for name in ("plan.json", "gates.json"):
         if (run_dir / name).exists():
             write_json(settings / name, read_json(run_dir / name))
-    tables = dict(_shared_tables(run_dir))
+    tables = dict(_shared_tables(run_dir, experiment))
     for name, frame in tables.items():
         write_json(folder / name, _table(frame))
     if experiment.tracking.share == "cases":
@@ -223,7 +225,8 @@ def _figures(run_dir: Path, experiment: Experiment) -> tuple[dict[str, float], d
     """Return the metrics of a run, at most 40, and the tag that names the worst group."""
     if not (run_dir / "metrics.parquet").exists():
         return {}, {}
-    metrics, gaps = _suppressed(run_dir)
+    shown = _disclosed(run_dir, experiment)
+    metrics, gaps = shown.metrics, shown.gaps
     test = metrics[(metrics["split"] == "test") & (metrics["state"] == "ok")]
     primary = experiment.primary.metric
     first, *more = experiment.primary_targets
@@ -345,28 +348,41 @@ def _dataset(run_dir: Path, experiment: Experiment, run: Mapping[str, Any]) -> D
     )
 
 
-def _suppressed(run_dir: Path) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    from aiops.report.disclosure import suppress
+def _disclosed(run_dir: Path, experiment: Experiment) -> "Disclosed":
+    """Return the tables of the evaluation as they may leave."""
+    from aiops.report.disclosure import policy_of
+    from evaluation.disclosure import suppress
 
-    return suppress(read_table(run_dir / "metrics.parquet"), read_table(run_dir / "gaps.parquet"))
+    return suppress(
+        read_table(run_dir / "metrics.parquet"),
+        read_table(run_dir / "gaps.parquet"),
+        {p.stem: read_table(p) for p in sorted((run_dir / "tables").glob("*.parquet"))},
+        policy_of(experiment),
+    )
 
 
-def _shared_tables(run_dir: Path) -> Iterator[tuple[str, "pd.DataFrame"]]:
+def _shared_tables(run_dir: Path, experiment: Experiment) -> Iterator[tuple[str, "pd.DataFrame"]]:
     import pandas as pd
 
-    from aiops.report.disclosure import is_telling
+    from aiops.report.disclosure import policy_of, shown_audit, shown_flow
 
+    policy = policy_of(experiment)
     if (run_dir / "metrics.parquet").exists():
-        metrics, gaps = _suppressed(run_dir)
-        yield "tables/metrics.json", metrics
-        yield "tables/gaps.json", gaps
+        shown = _disclosed(run_dir, experiment)
+        yield "tables/metrics.json", shown.metrics
+        yield "tables/gaps.json", shown.gaps
+        for name, frame in shown.tables.items():
+            if len(frame):
+                yield f"tables/{name}.json", frame
+        yield "tables/disclosure_log.json", shown.log
     codes = _read_optional(run_dir / "audit.json").get("codes", {})
     if codes:
-        rows = [
-            {"code": code, **told, "n": None if is_telling(code, told["n"]) else told["n"]}
-            for code, told in codes.items()
-        ]
+        rows = [{"code": code, **told} for code, told in shown_audit(codes, policy).items()]
         yield "tables/audit.json", pd.DataFrame(rows)
+    flow = _read_optional(run_dir / "evaluation.json").get("population_flow")
+    if flow:
+        columns = ["step", "n_cases", "n_patients", "reason"]
+        yield "tables/population_flow.json", pd.DataFrame(shown_flow(flow, policy))[columns]
     split = _read_optional(run_dir / "split.json")
     if split.get("counts"):
         counts = [{"part": part, **told} for part, told in split["counts"].items()]

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
         specificity,
     )
     from evaluation.delong import PairedAuc, paired_roc_auc
+    from evaluation.detection import (
+        LesionMatch,
+        lesion_f1,
+        lesion_precision,
+        lesion_sensitivity,
+        match_lesions,
+    )
+    from evaluation.disclosure import Disclosed, Disclosure, suppress, suppress_counts
     from evaluation.discrimination import average_precision, roc_auc
     from evaluation.disparities import equity_scaled
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
     from evaluation.intraclass import icc
     from evaluation.metric_frame import to_metric_frame
     from evaluation.metrics import METRICS, Metric, metrics_of
+    from evaluation.missing import MissingStructure, diagonal_mm
     from evaluation.multiclass import (
         balanced_accuracy,
         macro_roc_auc,
@@ -43,7 +52,7 @@ if TYPE_CHECKING:
         multilabel_roc_auc,
     )
     from evaluation.noninferiority import NonInferiority, non_inferiority
-    from evaluation.overlap import dice, relative_volume_error, volume_error_ml, volume_ml
+    from evaluation.overlap import dice, iou, relative_volume_error, volume_error_ml, volume_ml
     from evaluation.plan import Evaluation, EvaluationPlan
     from evaluation.prevalence import AtPrevalence, at_prevalence
     from evaluation.rates import group_rates
@@ -63,15 +72,17 @@ if TYPE_CHECKING:
         size_paired_mean,
         size_paired_proportions,
     )
-    from evaluation.scoring import evaluate_classification, evaluate_segmentation
+    from evaluation.scoring import evaluate_classification
+    from evaluation.scoring_masks import evaluate_segmentation
     from evaluation.segmentation import (
         case_metrics_of,
         case_rows,
         failed_case_metrics,
+        label_map_metrics,
         with_mean_rows,
     )
-    from evaluation.surface import assd, diagonal_mm, hd95, nsd, surface_distances
-    from evaluation.thresholds import OperatingPoint, choose_threshold
+    from evaluation.surface import assd, hd, hd95, masd, nsd, surface_distances
+    from evaluation.thresholds import OperatingPoint, choose_threshold, require_apart
     from evaluation.utility import decision_curve, net_benefit
 
 _WHERE = {
@@ -95,6 +106,14 @@ _WHERE = {
         "specificity",
     ),
     "delong": ("PairedAuc", "paired_roc_auc"),
+    "disclosure": ("Disclosed", "Disclosure", "suppress", "suppress_counts"),
+    "detection": (
+        "LesionMatch",
+        "lesion_f1",
+        "lesion_precision",
+        "lesion_sensitivity",
+        "match_lesions",
+    ),
     "discrimination": ("average_precision", "roc_auc"),
     "disparities": ("equity_scaled",),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
@@ -113,7 +132,8 @@ _WHERE = {
         "NonInferiority",
         "non_inferiority",
     ),
-    "overlap": ("dice", "relative_volume_error", "volume_error_ml", "volume_ml"),
+    "missing": ("MissingStructure", "diagonal_mm"),
+    "overlap": ("dice", "iou", "relative_volume_error", "volume_error_ml", "volume_ml"),
     "plan": ("Evaluation", "EvaluationPlan"),
     "rates": ("group_rates",),
     "prevalence": ("AtPrevalence", "at_prevalence"),
@@ -140,10 +160,17 @@ _WHERE = {
         "size_paired_mean",
         "size_paired_proportions",
     ),
-    "scoring": ("evaluate_classification", "evaluate_segmentation"),
-    "segmentation": ("case_metrics_of", "case_rows", "failed_case_metrics", "with_mean_rows"),
-    "surface": ("assd", "diagonal_mm", "hd95", "nsd", "surface_distances"),
-    "thresholds": ("OperatingPoint", "choose_threshold"),
+    "scoring": ("evaluate_classification",),
+    "scoring_masks": ("evaluate_segmentation",),
+    "segmentation": (
+        "case_metrics_of",
+        "case_rows",
+        "failed_case_metrics",
+        "label_map_metrics",
+        "with_mean_rows",
+    ),
+    "surface": ("assd", "hd", "hd95", "masd", "nsd", "surface_distances"),
+    "thresholds": ("OperatingPoint", "choose_threshold", "require_apart"),
     "utility": ("decision_curve", "net_benefit"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
@@ -154,10 +181,14 @@ __all__ = [
     "BlandAltman",
     "CalibrationError",
     "Comparison",
+    "Disclosed",
+    "Disclosure",
     "Estimate",
     "Evaluation",
     "EvaluationPlan",
+    "LesionMatch",
     "Metric",
+    "MissingStructure",
     "NonInferiority",
     "OperatingPoint",
     "PairedAuc",
@@ -197,10 +228,18 @@ __all__ = [
     "group_labels",
     "group_order",
     "group_rates",
+    "hd",
     "hd95",
     "holm",
     "icc",
+    "iou",
+    "label_map_metrics",
+    "lesion_f1",
+    "lesion_precision",
+    "lesion_sensitivity",
     "macro_roc_auc",
+    "masd",
+    "match_lesions",
     "metrics_of",
     "multiclass_confusion",
     "multilabel_roc_auc",
@@ -214,6 +253,7 @@ __all__ = [
     "power_of",
     "ppv",
     "relative_volume_error",
+    "require_apart",
     "roc_auc",
     "selection_rate",
     "sensitivity",
@@ -227,6 +267,8 @@ __all__ = [
     "size_two_proportions",
     "sizes_by_group",
     "specificity",
+    "suppress",
+    "suppress_counts",
     "surface_distances",
     "to_metric_frame",
     "verdict",

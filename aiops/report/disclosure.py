@@ -1,48 +1,67 @@
-"""Hides small counts in the tables of groups, so that nobody can be told from them.
+"""What of a run may leave the team, by the policy in its config; ``evaluation.disclosure`` decides.
 
-A count of 1 to 7 is small. A group with one is hidden with its figures; then as many further
-groups of that attribute as it takes that the hidden ones cannot be had by subtracting what is
-shown from the total. A zero is not hidden, and a hidden count is never written as a zero.
+Hidden: small counts in the tables of groups, in the steps of the population flow, and in findings
+of the audit on patients. The internal report and the run folder stay whole.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
+import yaml
 
-BELOW = 8
-"""Counts from 1 up to, not including, this one are hidden."""
+from aiops.config import DisclosureConfig, Experiment
+from evaluation.disclosure import Disclosed, Disclosure, suppressed_rows
+from evaluation.publication import WITHHELD, hidden_word
 
-HIDDEN = f"hidden (<{BELOW})"
-"""What stands where a group has a small count."""
+BELOW = Disclosure().suppress_below
+"""Counts from 1 up to, not including, this one are hidden unless a config says otherwise."""
 
-WITHHELD = "hidden"
-"""What stands where a group is hidden to protect another."""
+HIDDEN = hidden_word(BELOW)
+"""What stands where a group has a small count, unless a config says otherwise."""
 
-Key = tuple[str, str, str]
+__all__ = [
+    "BELOW",
+    "HIDDEN",
+    "WITHHELD",
+    "disclosure_log",
+    "is_hidden",
+    "is_telling",
+    "policy_in",
+    "policy_of",
+    "shown_audit",
+    "shown_evaluation",
+    "shown_flow",
+]
 
-COUNTS = ("n_patients", "n_cases", "n_positive", "n_failed", "n_needed")
-FIGURES = (
-    "value",
-    "low",
-    "high",
-    "low_simultaneous",
-    "high_simultaneous",
-    "p_adjusted",
-    "chance_gap",
-    "minimum_detectable",
-)
+
+def policy_of(experiment: Experiment) -> Disclosure:
+    """Return the policy of a config."""
+    return Disclosure(**experiment.disclosure.model_dump())
 
 
-def is_small(counts: "pd.Series[float]", below: int = BELOW) -> "pd.Series[bool]":
-    """Return which counts are small; a missing count is not.
+def policy_in(resolved: str) -> Disclosure:
+    """Return the policy in the text of a ``resolved.yaml``; the default where it says nothing.
 
     Examples
     --------
-    >>> list(is_small(pd.Series([0, 1, 7, 8, float("nan")])))
-    [False, True, True, False, False]
+    >>> policy_in("disclosure: {suppress_below: 5}").hidden_word
+    'hidden (<5)'
     """
-    return (counts >= 1) & (counts < below)
+    written = yaml.safe_load(resolved) if resolved else None
+    block = (written or {}).get("disclosure") or {}
+    return Disclosure(**DisclosureConfig.model_validate(block).model_dump())
+
+
+def is_hidden(reason: object) -> bool:
+    """Return whether a reason says that a row is hidden.
+
+    Examples
+    --------
+    >>> is_hidden("hidden (<5)"), is_hidden("hidden"), is_hidden("0 positives"), is_hidden(None)
+    (True, True, False, False)
+    """
+    return isinstance(reason, str) and (reason == WITHHELD or reason.startswith(f"{WITHHELD} (<"))
 
 
 def is_telling(code: str, n: int, below: int = BELOW) -> bool:
@@ -57,123 +76,86 @@ def is_telling(code: str, n: int, below: int = BELOW) -> bool:
     return of_people and 0 < n < below
 
 
-def hidden_groups(counts: pd.DataFrame, already: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Return the groups to hide so that no small count can be read or computed.
-
-    Parameters
-    ----------
-    counts : DataFrame
-        One row per group (the index), one column per count; the groups add up to a known total.
-    already : frozenset of str
-        Groups that are hidden in any case.
-
-    Returns
-    -------
-    frozenset of str
-        Groups with a small count and the groups hidden to protect them, with `already`.
+def shown_audit(codes: Mapping[str, Mapping[str, Any]], policy: Disclosure) -> dict[str, Any]:
+    """Return the kinds of findings of an audit, counts that tell of few people as None.
 
     Examples
     --------
-    >>> sorted(hidden_groups(pd.DataFrame({"n": [100, 40, 3]}, index=["a", "b", "c"])))
-    ['b', 'c']
-    >>> sorted(hidden_groups(pd.DataFrame({"n": [100, 40, 8]}, index=["a", "b", "c"])))
-    []
+    >>> shown_audit({"ATTRIBUTE_CONFLICT": {"n": 2}, "FILE_MISSING": {"n": 2}}, Disclosure())
+    {'ATTRIBUTE_CONFLICT': {'n': None}, 'FILE_MISSING': {'n': 2}}
     """
-    small = counts.apply(is_small).any(axis=1)
-    hidden = set(counts.index[small]) | set(already)
-    # A zero protects nothing, so groups that count come first, the smallest of them first.
-    first = counts.iloc[:, 0]
-    order = sorted(counts.index, key=lambda group: (first[group] == 0, first[group]))
-    for group in order:
-        if not hidden or _is_safe(counts, hidden):
-            break
-        hidden.add(group)
-    return frozenset(hidden)
+    below = policy.suppress_below
+    return {
+        code: {**told, "n": None if is_telling(code, told["n"], below) else told["n"]}
+        for code, told in codes.items()
+    }
 
 
-def suppress(metrics: pd.DataFrame, gaps: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables of metrics and gaps with small groups hidden.
+def shown_flow(flow: Iterable[Mapping[str, Any]], policy: Disclosure) -> list[dict[str, Any]]:
+    """Return the steps of a population flow with small counts of those left out as None.
+
+    What is left out adds up to a known number, so further steps are hidden to protect a small one;
+    where that is not enough, the number at the start is hidden too.
+
+    Examples
+    --------
+    >>> flow = [{"step": "in the table", "n_cases": 50}, {"step": "left out", "n_cases": 2},
+    ...     {"step": "test", "n_cases": 48}]
+    >>> [row["n_cases"] for row in shown_flow(flow, Disclosure())]
+    [None, None, 48]
+    """
+    rows = [dict(row) for row in flow]
+    out = [row for row in rows if str(row.get("step", "")).startswith("left out")]
+    shown = suppressed_rows(out, ("n_cases", "n_patients"), policy)
+    told = {id(row): new for row, new in zip(out, shown, strict=True)}
+    rows = [told.get(id(row), row) for row in rows]
+    lost = [row for row in shown if row["suppressed"]]
+    if rows and lost and len(lost) == len(shown):
+        rows[0] = {**rows[0], "n_cases": None, "suppressed": ["n_cases"]}
+    return rows
+
+
+def shown_evaluation(
+    evaluation: Mapping[str, Any], gaps: pd.DataFrame, policy: Disclosure
+) -> dict[str, Any]:
+    """Return ``evaluation.json`` without the figures of hidden groups.
 
     Parameters
     ----------
-    metrics, gaps : DataFrame
-        As the evaluation wrote them. Rows of the whole test set (attribute ``all``) are kept.
-
-    Returns
-    -------
-    metrics, gaps : DataFrame
-        Hidden rows have nan for their counts and figures, ``state="suppressed"`` and the reason
-        ``hidden (<8)`` or, where they only protect such a group, ``hidden``. A verdict stays, in
-        its word alone.
+    evaluation : mapping
+        As the run has it.
+    gaps : DataFrame
+        The table of gaps as it is shown.
+    policy : Disclosure
+        What is hidden.
     """
-    metrics, gaps = _as_numbers(metrics), _as_numbers(gaps)
-    hidden = _hidden(metrics)
-    return _blanked(metrics, hidden), _blanked(gaps, hidden)
+    told = dict(evaluation)
+    told["population_flow"] = shown_flow(evaluation.get("population_flow") or [], policy)
+    verdict = dict(evaluation.get("verdict") or {})
+    if not policy.is_on or not verdict.get("groups"):
+        return told
+    shown = {
+        (row["target"], row["attribute"], row["group"]): row
+        for row in (gaps[gaps["verdict"].fillna("") != ""] if len(gaps) else gaps).to_dict(
+            "records"
+        )
+    }
+    figures = {"value": "value", "low": "low_simultaneous", "high": "high_simultaneous"}
+    figures |= {name: name for name in ("n_patients", "n_needed", "reason")}
+    groups = []
+    for group in verdict["groups"]:
+        row = shown.get((group["target"], group["attribute"], group["group"]), {})
+        groups.append({**group, **{name: row.get(column) for name, column in figures.items()}})
+    return {**told, "verdict": {**verdict, "groups": groups}}
 
 
-@dataclass
-class _Hidden:
-    """Keys (attribute, target, group): small ones; those with figures, counts, failures hidden."""
-
-    small: set[Key] = field(default_factory=set)
-    figures: set[Key] = field(default_factory=set)
-    counts: set[Key] = field(default_factory=set)
-    failed: set[Key] = field(default_factory=set)
-
-
-def _hidden(metrics: pd.DataFrame) -> _Hidden:
-    hidden = _Hidden()
-    rows = metrics.loc[metrics["attribute"] != "all"] if len(metrics) else metrics
-    if rows.empty:
-        return hidden
-    columns = ["n_patients", "n_cases", "n_positive", "n_failed"]
-    counts = rows.groupby(["attribute", "target", "group"], sort=False)[columns].max()
-    counts["n_negative"] = counts["n_cases"] - counts["n_positive"]
-    for attribute, of_attribute in counts.groupby(level="attribute", sort=False):
-        # The same groups for every target: else one target's table would give another's away.
-        wide = of_attribute[["n_patients", "n_cases"]].droplevel("attribute").unstack("target")
-        whole = hidden_groups(pd.DataFrame(wide.fillna(0.0)))
-        for target, of_target in of_attribute.groupby(level="target", sort=False):
-            by_group = of_target.droplevel(["attribute", "target"])
-            known = by_group[["n_positive", "n_negative"]].dropna()
-            figures = hidden_groups(known, whole) if len(known) else whole
-            failed = hidden_groups(by_group[["n_failed"]], whole)
-            here = (str(attribute), str(target))
-            few = by_group.drop(columns="n_failed").apply(is_small).any(axis=1)
-            hidden.small |= {(*here, group) for group in by_group.index[few]}
-            hidden.counts |= {(*here, group) for group in whole}
-            hidden.figures |= {(*here, group) for group in figures}
-            hidden.failed |= {(*here, group) for group in failed}
-    return hidden
-
-
-def _blanked(frame: pd.DataFrame, hidden: _Hidden) -> pd.DataFrame:
-    if frame.empty:
-        return frame
-    keys = list(zip(frame["attribute"], frame["target"], frame["group"], strict=True))
-    figures = np.array([key in hidden.figures for key in keys])
-    counts = np.array([key in hidden.counts for key in keys])
-    failed = np.array([key in hidden.failed for key in keys])
-    frame.loc[figures, _present(frame, (*FIGURES, "n_positive", "n_needed"))] = np.nan
-    frame.loc[counts, _present(frame, COUNTS)] = np.nan
-    frame.loc[failed, _present(frame, ("n_failed",))] = np.nan
-    frame.loc[figures, _present(frame, ("state",))] = "suppressed"
-    if "reason" in frame:
-        small = np.array([key in hidden.small for key in keys])
-        frame.loc[figures, "reason"] = np.where(small[figures], HIDDEN, WITHHELD)
-    return frame
-
-
-def _is_safe(counts: pd.DataFrame, hidden: set[str]) -> bool:
-    inside = counts.loc[counts.index.isin(hidden)]
-    return len(inside) >= 2 and not is_small(inside.sum()).any()
-
-
-def _present(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    return [name for name in columns if name in frame]
-
-
-def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    columns = _present(frame, (*COUNTS, *FIGURES))
-    frame = frame.assign(**{name: frame[name].astype("float64") for name in columns})
-    return frame.astype({n: "object" for n in ("state", "reason") if n in frame})
+def disclosure_log(disclosed: Disclosed, policy: Disclosure) -> dict[str, Any]:
+    """Return what ``disclosure_log.json`` holds: the policy, and each thing that was hidden."""
+    return {
+        "policy": {
+            "suppress_below": policy.suppress_below,
+            "round_to": policy.round_to,
+            "complementary": policy.complementary,
+        },
+        "suppressed": disclosed.log.to_dict("records"),
+    }

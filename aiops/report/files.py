@@ -10,7 +10,8 @@ import pandas as pd
 
 from aiops.errors import StageError
 from aiops.files import read_json, read_table
-from aiops.report.disclosure import suppress
+from aiops.report.disclosure import disclosure_log, policy_in, shown_evaluation
+from evaluation.disclosure import Disclosure, suppress
 
 Json = dict[str, Any]
 
@@ -38,6 +39,8 @@ class RunFiles:
     resolved: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     is_shareable: bool = False
+    disclosure: Disclosure = field(default_factory=Disclosure)
+    disclosure_log: Json = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a further table of the evaluation; empty where the run has none."""
@@ -82,13 +85,23 @@ def read_run(folder: Path) -> RunFiles:
         history=_lines(folder / "history.jsonl"),
         resolved=_text(folder / "resolved.yaml"),
         tables={p.stem: read_table(p) for p in sorted((folder / "tables").glob("*.parquet"))},
+        disclosure=policy_in(_text(folder / "resolved.yaml")),
     )
 
 
 def shareable(files: RunFiles) -> RunFiles:
-    """Return `files` as they may leave the team: small counts hidden in the tables of groups."""
-    metrics, gaps = suppress(files.metrics, files.gaps)
-    return replace(files, metrics=metrics, gaps=gaps, is_shareable=True)
+    """Return `files` as they may leave the team: small counts hidden, others of groups rounded."""
+    policy = files.disclosure
+    found = suppress(files.metrics, files.gaps, files.tables, policy)
+    return replace(
+        files,
+        metrics=found.metrics,
+        gaps=found.gaps,
+        tables=found.tables,
+        evaluation=shown_evaluation(files.evaluation, found.gaps, policy),
+        disclosure_log=disclosure_log(found, policy),
+        is_shareable=True,
+    )
 
 
 def _table(path: Path) -> pd.DataFrame:
