@@ -140,11 +140,37 @@ def _numbers(values: list[Any]) -> list[float]:
 def names_are_attributes(data: dict[str, Any]) -> Found:
     """Hold fairness and strata to attributes that the data block names."""
     known = list(block(data, "data", "attributes"))
-    for where in (("fairness", "attributes"), ("split", "stratify")):
+    for where in (("fairness", "attributes"), ("fairness", "adjust_for"), ("split", "stratify")):
         names = block(data, where[0]).get(where[1]) or []
         for name in listed(names):
             if name not in known:
                 yield where, *_unknown(name, known, "an attribute under data.attributes")
+
+
+def fairness_is_told(data: dict[str, Any]) -> Found:
+    """Hold reasons to what was named in advance, and intersections to attributes."""
+    fairness = block(data, "fairness")
+    named = [str(name) for name in listed(fairness.get("attributes") or [])]
+    for name, reason in block(fairness, "reasons").items():
+        key = ("fairness", "reasons", name)
+        if name not in named:
+            yield key, *_unknown(name, named, "named in advance under fairness.attributes")
+        elif not str(reason or "").strip():
+            yield key, "is empty", "say why this group may be served worse"
+    known = list(block(data, "data", "attributes"))
+    key_of_pairs = ("fairness", "intersections")
+    for names in listed(fairness.get("intersections") or []):
+        names = listed(names)
+        for name in names:
+            if name not in known:
+                yield key_of_pairs, *_unknown(name, known, "an attribute under data.attributes")
+        if len(set(map(str, names))) < max(2, len(names)):
+            fix = "e.g. `intersections: [[sex, age]]`"
+            yield key_of_pairs, f"{names} combines fewer than two attributes", fix
+    adjusted = [str(name) for name in listed(fairness.get("adjust_for") or [])]
+    if adjusted and named and set(named) <= set(adjusted):
+        fix = "name the groups under attributes and the scanner under adjust_for"
+        yield ("fairness", "adjust_for"), "leaves no attribute whose gap could be adjusted", fix
 
 
 def split_is_whole(data: dict[str, Any]) -> Found:
@@ -261,6 +287,87 @@ def tolerances_are_structures(data: dict[str, Any]) -> Found:
             yield key, f"{value} mm is negative", "zero or more"
 
 
+_OF_METHOD = {
+    "constraint": "grid_search",
+    "grid_size": "grid_search",
+    "allowed_loss": "grid_search",
+    "least": "group_thresholds",
+}
+"""Keys of train.mitigation that one method alone reads."""
+
+
+def prevalence_is_told(data: dict[str, Any]) -> Found:
+    """Hold a prevalence to findings, to a share, to a decision and to where it comes from."""
+    evaluation, targets = block(data, "evaluation"), list(block(data, "targets"))
+    given = evaluation.get("prevalence")
+    if given is None:
+        return
+    key = ("evaluation", "prevalence")
+    if data.get("task") == "segmentation":
+        yield key, "a segmentation calls nobody positive", "delete it"
+        return
+    shares = given if isinstance(given, dict) else {"": given}
+    for name, share in shares.items():
+        where = (*key, name) if name else key
+        if name and name not in targets:
+            yield where, *_unknown(name, targets, "a target")
+        if isinstance(share, int | float) and not 0 < share < 1:
+            yield where, f"{share:g} is not a share", "between 0 and 1, e.g. 0.05 for 5 %"
+    if not evaluation.get("prevalence_source"):
+        fix = 'e.g. `prevalence_source: "radiology reports of 2025"`'
+        yield ("evaluation", "prevalence_source"), "nobody says where the prevalence is from", fix
+    if "operating_point" not in data:
+        fix = "e.g. `operating_point: {sensitivity: 0.9}`"
+        yield key, "PPV and NPV need an operating point", fix
+
+
+def mitigation_fits(data: dict[str, Any]) -> Found:
+    """Hold the mitigation to attributes that are there and to what its method can be done on."""
+    told = block(data, "train", "mitigation")
+    key, method = ("train", "mitigation"), told.get("method")
+    known = list(block(data, "data", "attributes"))
+    names = listed(told.get("attribute") or [])
+    for name in names:
+        if name not in known:
+            what = _unknown(name, known, "an attribute under data.attributes")
+            yield (*key, "attribute"), *what
+    if len(set(map(str, names))) < len(names):
+        yield (*key, "attribute"), "names an attribute twice", "keep one"
+    for name, of in _OF_METHOD.items():
+        if name in told and method in MITIGATIONS and method != of:
+            yield (*key, name), f"is read by {of} alone, not by {method}", "delete it"
+    if method in MITIGATIONS:
+        yield from _method_fits(data, str(method))
+
+
+MITIGATIONS = ("reweigh", "balanced_sampling", "grid_search", "group_thresholds")
+
+
+def _method_fits(data: dict[str, Any], method: str) -> Found:
+    """Hold a method of mitigation to the task, the modality and the operating point."""
+    key = ("train", "mitigation", "method")
+    is_table = block(data, "data").get("modality") == "table"
+    point = block(data, "operating_point")
+    chosen = [way for way in ("sensitivity", "specificity") if way in point]
+    if data.get("task") == "segmentation" and method != "balanced_sampling":
+        fix = "`method: balanced_sampling` draws each group equally often"
+        yield key, f"{method} needs an outcome, yes or no; a segmentation has none", fix
+    elif method == "grid_search" and not is_table:
+        fix = "`method: reweigh` or `balanced_sampling` for images"
+        yield key, "grid_search fits many models, and is for tables alone", fix
+    elif method == "grid_search" and not point:
+        fix = "e.g. `operating_point: {sensitivity: 0.9}`"
+        yield key, "grid_search compares decisions on tune: it needs an operating point", fix
+    elif method == "group_thresholds" and not chosen:
+        what = "needs an operating point to reach in each group"
+        if "threshold" in point:
+            what = "chooses thresholds, but operating_point gives one"
+        yield key, f"group_thresholds {what}", "e.g. `operating_point: {sensitivity: 0.9}`"
+    elif method == "grid_search" and block(data, "split").get("leave_one_out"):
+        fix = "`method: reweigh` or `balanced_sampling` chooses nothing"
+        yield key, "grid_search chooses on tune, but every patient is tested", fix
+
+
 def gate_is_there(data: dict[str, Any]) -> Found:
     """Hold the gate to a policy that is there."""
     from aiops.home import configs_dir
@@ -278,10 +385,13 @@ RULES: tuple[Callable[[dict[str, Any]], Found], ...] = (
     operating_point_is_one,
     attributes_are_sound,
     names_are_attributes,
+    fairness_is_told,
     split_is_whole,
     data_fit_task,
     scores_or_training,
     audit_codes_are_known,
     tolerances_are_structures,
+    prevalence_is_told,
+    mitigation_fits,
     gate_is_there,
 )

@@ -48,11 +48,13 @@ def init_command(table: Path, out: Path | None, as_json: bool) -> None:
 @config_arguments
 def validate_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check CONFIG and the columns of its table, all mistakes at once; nothing is run."""
+    from aiops.data.population import read_population
     from aiops.data.table import check_columns
     from aiops.reading import read_config
 
     read = read_config(config, overrides)
     table = check_columns(read.experiment, config_path=config)
+    read_population(read.experiment, config_path=config)
     experiment = read.experiment
     result = {
         "config": str(config),

@@ -133,10 +133,15 @@ def open_workspace(config_path: Path, overrides: Sequence[str] = ()) -> Workspac
         ``key=value`` pairs.
     """
     from aiops.data.cases import read_cases
+    from aiops.data.population import population_path, read_population
 
     config = read_config(config_path, overrides)
     cases = read_cases(config.experiment, config_path=config_path)
-    digest = json_hash({"config": config.written, "data": _data_hash(cases)})[:8]
+    # Read here so that its mistakes are told before anything is trained.
+    read_population(config.experiment, config_path=config_path)
+    served = population_path(config.experiment, config_path=config_path)
+    files = [cases.table_path, *cases.files(), *([served] if served else [])]
+    digest = json_hash({"config": config.written, "data": _data_hash(files)})[:8]
     parent = runs_dir(config.experiment.use_case)
     found = sorted(parent.glob(f"*-{digest}")) if parent.is_dir() else []
     today = datetime.now(UTC).date().isoformat()
@@ -168,8 +173,8 @@ def _furnish(workspace: Workspace, digest: str) -> None:
     )
 
 
-def _data_hash(cases: "Cases") -> str:
+def _data_hash(files: list[Path]) -> str:
     """Return one hash of the table and of every file it names."""
-    hashes = content_hashes([cases.table_path, *cases.files()])
+    hashes = content_hashes(files)
     by_name = sorted((path.name, digest) for path, digest in hashes.items())
     return json_hash(by_name)

@@ -147,6 +147,45 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
             "score and label are one column",
         ),
         ("train: {budget_minutes: 1}", "train: {steps: many}", "train.steps", "valid integer"),
+        ("[sex], ", "[sex], reasons: {sexx: x}, ", "fairness.reasons.sexx", "did you mean 'sex'?"),
+        (
+            "[sex], ",
+            "[sex], reasons: {age: x}, ",
+            "fairness.reasons.age",
+            "is not named in advance",
+        ),
+        ("[sex], ", "[sex], reasons: {sex: ''}, ", "fairness.reasons.sex", "is empty"),
+        (
+            "[sex], ",
+            "[sex], intersections: [[sex, agee]], ",
+            "fairness.intersections",
+            "did you mean 'age'?",
+        ),
+        (
+            "[sex], ",
+            "[sex], intersections: [[sex]], ",
+            "fairness.intersections",
+            "fewer than two attributes",
+        ),
+        (
+            "[sex], ",
+            "[sex], intersections: [[sex, sex]], ",
+            "fairness.intersections",
+            "fewer than two attributes",
+        ),
+        (
+            "[sex], ",
+            "[sex], adjust_for: [scaner], ",
+            "fairness.adjust_for",
+            "'scaner' is not an attribute under data.attributes",
+        ),
+        ("[sex], ", "[sex], adjust_for: [sex], ", "fairness.adjust_for", "leaves no attribute"),
+        (
+            "[sex], ",
+            "[sex], population: {file: served.csv}, ",
+            "fairness.population.source",
+            "is missing",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path, old, new, key, words):
@@ -214,3 +253,18 @@ def test_yes_and_no_stay_words(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(GOOD.replace("positive: [1]", "positive: [NO, yes]"))
     assert read_config(path).experiment.findings["fracture"].positive == ["NO", "yes"]
+
+
+def test_what_is_told_of_fairness_is_read(tmp_path):
+    path = tmp_path / "c.yaml"
+    told = (
+        "[sex], reasons: {sex: smaller vessels}, intersections: [[sex, age]], adjust_for: [age], "
+        "population: {file: served.csv, source: census 2021}, "
+    )
+    path.write_text(GOOD.replace("[sex], ", told))
+    fairness = read_config(path).experiment.fairness
+    assert fairness.reasons == {"sex": "smaller vessels"}
+    assert fairness.intersections == [["sex", "age"]]
+    assert fairness.population.source == "census 2021"
+    path.write_text(GOOD)
+    assert read_config(path).experiment.fairness.intersections is None
