@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from evaluation.detection import LESION_METRICS
 from evaluation.metrics import METRICS
+from evaluation.missing import MissingStructure
 from evaluation.segmentation import MEAN
 
 METRIC_COLUMNS = [
@@ -43,6 +45,10 @@ class EvaluationPlan:
         How each threshold was come by.
     tolerance_mm : mapping of str to float
         Tolerance of NSD of each structure.
+    missing : MissingStructure
+        What stands for a structure that one mask or both lack.
+    lesions : mapping of str to float
+        Structures that consist of lesions, and the overlap over union at which one is found.
     unit : {"case", "study"}
         What is judged.
     combine : {"mean", "max"}
@@ -69,6 +75,14 @@ class EvaluationPlan:
         Share of each group among those who are served, by attribute.
     population_source : str
         Where these shares come from.
+    prevalence : mapping of str to float
+        How common each finding is where the tool is to be used.
+    prevalence_source : str
+        Where that comes from.
+    expected_cases : frozenset of str, or None
+        Ids of the cases that must have been predicted; None where nobody knows.
+    chosen_on : frozenset of str
+        Ids of the cases the operating points were chosen on: none may be scored.
     """
 
     task: str
@@ -82,6 +96,8 @@ class EvaluationPlan:
     operating_points: Mapping[str, float | None] = field(default_factory=dict)
     operating_point_notes: Mapping[str, str] = field(default_factory=dict)
     tolerance_mm: Mapping[str, float] = field(default_factory=dict)
+    missing: MissingStructure = field(default_factory=MissingStructure)
+    lesions: Mapping[str, float] = field(default_factory=dict)
     unit: str = "case"
     combine: str = "mean"
     score_kind: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +112,10 @@ class EvaluationPlan:
     adjust_for: tuple[str, ...] = ()
     population: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     population_source: str = ""
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+    prevalence_source: str = ""
+    expected_cases: frozenset[str] | None = None
+    chosen_on: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         metric = METRICS.get(self.primary_metric)
@@ -118,6 +138,16 @@ class EvaluationPlan:
         _among("adjust_for", self.adjust_for, set(self.attributes))
         _check_intersections(self.intersections or (), set(self.attributes))
         _check_population(self.population, set(self.attributes))
+        _among("prevalence", tuple(self.prevalence), known_targets)
+        for target, share in self.prevalence.items():
+            if not 0 < share < 1:
+                raise ValueError(f"prevalence of {target} {share} must lie between 0 and 1")
+        _among("lesions", tuple(self.lesions), set(self.targets))
+        for target, iou in self.lesions.items():
+            if not 0 <= iou <= 1:
+                raise ValueError(f"lesions: the iou of {target} {iou} must lie in [0, 1]")
+        if self.primary_metric in LESION_METRICS:
+            _among("primary_targets", self.primary_targets, set(self.lesions))
         _among("unit", (self.unit,), {"case", "study"})
         _among("family", (self.family,), {"claim", "target"})
         _among("combine", (self.combine,), {"mean", "max"})

@@ -1,5 +1,6 @@
 """The operating point: where a score becomes a decision, chosen on tuning cases."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,15 @@ class OperatingPoint:
         What it reaches on the cases it was chosen on.
     n_cases, n_patients, n_positive : int
         Those cases.
+    chosen_on : frozenset of str
+        Their ids, where they were given: none of them may be scored at this threshold.
+
+    Examples
+    --------
+    >>> point = choose_threshold(np.array([0, 1, 1]), np.array([0.1, 0.4, 0.9]), sensitivity=0.9,
+    ...                          case_id=np.array(["a", "b", "c"]))
+    >>> point.decide(np.array([0.3, 0.7]), case_id=np.array(["d", "e"])).tolist()
+    [False, True]
     """
 
     threshold: float
@@ -33,6 +43,50 @@ class OperatingPoint:
     n_cases: int
     n_patients: int
     n_positive: int
+    chosen_on: frozenset[str] = frozenset()
+
+    def decide(self, y_score: FloatArray, *, case_id: NDArray[np.generic]) -> BoolArray:
+        """Return the decisions of other cases than those it was chosen on, or raise."""
+        score = np.asarray(y_score, float)
+        if score.shape != np.shape(case_id):
+            raise ValueError(f"y_score {score.shape}, case_id {np.shape(case_id)} must match")
+        require_apart(self.chosen_on, case_id)
+        return score >= self.threshold
+
+
+def require_apart(
+    chosen_on: Iterable[object] | NDArray[np.generic],
+    scored: Iterable[object] | NDArray[np.generic],
+) -> None:
+    """Raise where a threshold would be scored on cases it was chosen on.
+
+    There it reaches what it was chosen to reach, whatever the tool is worth.
+
+    Parameters
+    ----------
+    chosen_on, scored : iterable
+        Ids of the cases; compared as text.
+
+    Raises
+    ------
+    ValueError
+        With the number of cases on both sides.
+
+    Examples
+    --------
+    >>> require_apart(["a", "b"], ["c"])
+    >>> require_apart(["a", "b"], ["b", "c"])
+    Traceback (most recent call last):
+    ...
+    ValueError: 1 of 2 scored cases are among the 2 the threshold was chosen on
+    """
+    ours, theirs = {str(c) for c in chosen_on}, {str(c) for c in scored}
+    both = ours & theirs
+    if both:
+        raise ValueError(
+            f"{len(both)} of {len(theirs)} scored cases are among the {len(ours)} the threshold "
+            "was chosen on"
+        )
 
 
 def choose_threshold(
@@ -42,6 +96,7 @@ def choose_threshold(
     sensitivity: float | None = None,
     specificity: float | None = None,
     patient_id: NDArray[np.generic] | None = None,
+    case_id: NDArray[np.generic] | None = None,
     level: float = 0.95,
 ) -> OperatingPoint:
     """Return the threshold that reaches a sensitivity, or a specificity, and costs least else.
@@ -56,6 +111,8 @@ def choose_threshold(
         What to reach, in (0, 1); exactly one of the two.
     patient_id : ndarray, shape (n_cases,), optional
         Whose case it is; without it each case is its own patient.
+    case_id : ndarray, shape (n_cases,), optional
+        Their ids, which the point keeps: it refuses to decide on them.
     level : float, default=0.95
         Confidence level of what is reached.
 
@@ -85,6 +142,8 @@ def choose_threshold(
     ill, score = as_flags(y_true, "y_true"), np.asarray(y_score, float)
     if ill.shape != score.shape:
         raise ValueError(f"y_true {ill.shape}, y_score {score.shape} must match")
+    if case_id is not None and np.shape(case_id) != ill.shape:
+        raise ValueError(f"y_true {ill.shape}, case_id {np.shape(case_id)} must match")
     if np.isnan(score).any():
         raise ValueError(f"y_score is nan in {int(np.isnan(score).sum())} of {score.size} cases")
     who = np.arange(ill.size) if patient_id is None else np.asarray(patient_id)
@@ -108,6 +167,7 @@ def choose_threshold(
         n_cases=ill.size,
         n_patients=int(np.unique(who).size),
         n_positive=int(ill.sum()),
+        chosen_on=frozenset() if case_id is None else frozenset(str(c) for c in case_id),
     )
 
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from evaluation.cells import TargetCases
 from evaluation.estimates import BoolArray, FloatArray
-from evaluation.groups import MIXED, group_labels
+from evaluation.groups import CONFLICTING, MIXED, group_labels
 from evaluation.metrics import metrics_of
 from evaluation.plan import EvaluationPlan
 from evaluation.samples import Sample
+from evaluation.thresholds import require_apart
 
 NEEDED = ("case_id", "patient_id", "split", "target", "y_true", "y_score", "status")
 STATUSES = ("ok", "failed", "refused")
@@ -40,6 +41,12 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
     Units
         Per target the columns ``case_id, study_id, patient_id, patient, y_true, y_score, y_pred,
         failed, score_kind`` and the attributes.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing, rows repeat, a value is impossible, a case is unknown or was not
+        predicted (where the plan names the cases), or a threshold was chosen on a scored case.
     """
     table = _checked(predictions, plan)
     for attribute in plan.attributes:
@@ -47,12 +54,15 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
             table[attribute], table["patient_id"], per_case=attribute in plan.per_case
         )
     table = table[(table["split"] == plan.split) & table["target"].isin(plan.targets)]
+    _all_there(table, plan)
+    require_apart(plan.chosen_on, table["case_id"].unique())
+    told = (*_conflicts(table, plan), *_unpredicted(table, plan))
     failed = table["status"] != "ok"
     n_lost = int((table["y_score"].isna() & ~failed).sum())
     table = table.assign(failed=failed | table["y_score"].isna())
     if plan.unit == "study":
         table = _studies(table, plan)
-    notes = _notes(table, plan, n_lost)
+    notes = (*_notes(table, plan, n_lost), *told)
     table = table[table["y_true"].notna()]
     codes, names = pd.factorize(table["patient_id"], sort=True)
     # By case, so that neither figure nor bootstrap depends on the order of the rows.
@@ -68,9 +78,10 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     if missing:
         raise ValueError(f"predictions lack the columns {missing}")
     table = predictions.copy()
-    for column in ("case_id", "patient_id"):
+    for column in ("case_id", "patient_id", "split", "target"):
         if table[column].isna().any():
             raise ValueError(f"{column} is missing in {int(table[column].isna().sum())} rows")
+    for column in ("case_id", "patient_id"):
         table[column] = table[column].astype(str)
     n_twice = int(table.duplicated(["case_id", "target"]).sum())
     if n_twice:
@@ -79,11 +90,14 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     if odd:
         raise ValueError(f"status {odd} is none of {STATUSES}")
     for column in ("y_true", "y_score"):
-        table[column] = pd.to_numeric(table[column]).astype(float)
+        table[column] = _numbers(table[column], column)
+    if np.isinf(table["y_score"]).any():
+        n = int(np.isinf(table["y_score"]).sum())
+        raise ValueError(f"y_score is infinite in {n} rows; a case without a score is 'failed'")
     if not table["y_true"].dropna().isin([0.0, 1.0]).all():
         raise ValueError("y_true must hold 0, 1 or nan alone")
     pred = table.get("y_pred", np.nan)
-    table["y_pred"] = pd.to_numeric(pd.Series(pred, index=table.index)).astype(float)
+    table["y_pred"] = _numbers(pd.Series(pred, index=table.index), "y_pred")
     if "score_kind" not in table:
         table["score_kind"] = "probability"
     if "study_id" not in table:
@@ -92,6 +106,58 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
         table["study_id"].notna(), table["case_id"]
     ).astype(str)  # fmt: skip
     return table
+
+
+def _numbers(values: "pd.Series[float]", name: str) -> "pd.Series[float]":
+    number = pd.to_numeric(values, errors="coerce").astype(float)
+    n_odd = int((number.isna() & values.notna()).sum())
+    if n_odd:
+        raise ValueError(f"{name} is no number in {n_odd} of {len(values)} rows")
+    return number
+
+
+def _all_there(table: pd.DataFrame, plan: EvaluationPlan) -> None:
+    """Hold the rows to the cases that had to be predicted: a lost row is a case less, not scored.
+
+    A case the tool failed on is a row with a status; one that is nowhere was left out by somebody.
+    """
+    if plan.expected_cases is None:
+        return
+    unknown = set(table["case_id"]) - plan.expected_cases
+    if unknown:
+        raise ValueError(
+            f"{len(unknown)} of {table['case_id'].nunique()} predicted cases of split "
+            f"'{plan.split}' are none of the {len(plan.expected_cases)} expected ones"
+        )
+    for target in plan.targets:
+        missing = plan.expected_cases - set(table.loc[table["target"] == target, "case_id"])
+        if missing:
+            raise ValueError(
+                f"target '{target}': {len(missing)} of {len(plan.expected_cases)} expected cases "
+                "have no row; a case the tool failed on is a row with status 'failed'"
+            )
+
+
+def _conflicts(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
+    """Return a note for each attribute that contradicts itself in some patients."""
+    notes = []
+    for attribute in plan.attributes:
+        n = table.loc[table[attribute] == CONFLICTING, "patient_id"].nunique()
+        if n:
+            notes.append(f"{attribute}: {n} patients have more than one value; they are the group "
+                         f"'{CONFLICTING}'.")  # fmt: skip
+    return notes
+
+
+def _unpredicted(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
+    """Return a note for each target that lacks cases which another target has."""
+    n_all = table["case_id"].nunique()
+    notes = []
+    for target, n in table.groupby("target")["case_id"].nunique().items():
+        if n < n_all:
+            notes.append(f"{target}: {n_all - n} of {n_all} cases stand under another target "
+                         "alone and are not counted here.")  # fmt: skip
+    return notes
 
 
 def _studies(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
@@ -155,6 +221,12 @@ def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases
         raise ValueError(f"target '{target}': score_kind '{kind}' is none of probability, score")
     score = part["y_score"].to_numpy(dtype=float)
     failed = part["failed"].to_numpy(dtype=bool)
+    outside = int(((score < 0) | (score > 1)).sum()) if kind == "probability" else 0
+    if outside:
+        raise ValueError(
+            f"target '{target}': y_score is outside 0 to 1 in {outside} of {score.size} rows; a "
+            "probability lies in [0, 1], anything else is score_kind 'score'"
+        )
     decided, operating_point = _decisions(part, score, failed, target, plan)
     blocked = {}
     for metric in metrics_of("classification"):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation import choose_threshold
+from evaluation import choose_threshold, require_apart
 
 cases = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=50).filter(
     lambda rows: 0 < sum(r[0] for r in rows) < len(rows)
@@ -71,3 +71,31 @@ def test_failures_can_make_it_unreachable():
     scores = np.array([-np.inf, -np.inf, 0.5, 0.1])
     with pytest.raises(ValueError, match="cannot be reached: 2 of 3 cases"):
         choose_threshold(np.array([1, 1, 1, 0]), scores, sensitivity=0.9)
+
+
+def test_a_threshold_decides_other_cases_alone():
+    y, s = np.arange(10) < 4, -np.arange(10.0)
+    ids = np.array([f"c{i}" for i in range(10)])
+    point = choose_threshold(y, s, sensitivity=0.9, case_id=ids)
+    assert point.chosen_on == frozenset(ids)
+    assert point.decide(np.array([-1.0, -9.0]), case_id=np.array(["d1", "d2"])).tolist() == [
+        True, False,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="2 of 3 scored cases are among the 10 the threshold"):
+        point.decide(np.zeros(3), case_id=np.array(["c1", "d1", "c2"]))
+    with pytest.raises(ValueError, match=r"y_score \(3,\), case_id \(2,\) must match"):
+        point.decide(np.zeros(3), case_id=np.array(["d1", "d2"]))
+    with pytest.raises(ValueError, match=r"y_true \(10,\), case_id \(2,\) must match"):
+        choose_threshold(y, s, sensitivity=0.9, case_id=ids[:2])
+
+
+def test_ids_are_compared_as_what_they_say():
+    require_apart([1, 2], np.array(["3"]))
+    with pytest.raises(ValueError, match="1 of 2 scored cases"):
+        require_apart([1, 2], np.array(["2", "3"]))
+
+
+def test_nobody_offers_youden():
+    # The index weighs a miss and a false alarm alike and is chosen where it looks best.
+    with pytest.raises(TypeError, match="youden"):
+        choose_threshold(np.array([0, 1]), np.array([0.1, 0.9]), youden=True)

@@ -55,7 +55,7 @@ def test_a_study_of_two_patients_is_an_error():
 def test_a_case_without_reference_is_counted_and_said():
     units = units_of(table(y_true=[0.0, 1.0, np.nan, 0.0]), PLAN)
     assert len(units.tables["a"]) == 3
-    assert units.notes == ("a: 1 of 4 cases have no reference and are not scored.",)
+    assert units.notes[0] == "a: 1 of 4 cases have no reference and are not scored."
 
 
 def test_a_case_without_score_counts_as_failed():
@@ -116,6 +116,12 @@ def test_a_score_is_no_probability():
         ({"y_score": [0.1, 0.2, 0.3, 4.0]}, "a probability lies in"),
         ({"score_kind": ["score", "probability"] * 2}, "it must have one"),
         ({"score_kind": "logit"}, "score_kind 'logit' is none of"),
+        ({"y_score": [-0.1, 0.2, 0.3, 1.4]}, "'a': y_score is outside 0 to 1 in 2 of 4 rows"),
+        ({"y_score": [np.inf, 0.2, 0.3, 0.4]}, "y_score is infinite in 1 rows"),
+        ({"y_score": ["?", 0.2, 0.3, "high"]}, "y_score is no number in 2 of 4 rows"),
+        ({"y_true": ["yes", 0, 1, 0]}, "y_true is no number in 1 of 4 rows"),
+        ({"split": ["test", None, "test", "test"]}, "split is missing in 1 rows"),
+        ({"target": ["a", "a", np.nan, "a"]}, "target is missing in 1 rows"),
     ],
 )
 def test_odd_tables_are_named(more, words):
@@ -130,3 +136,66 @@ def test_missing_columns_are_named():
 
 def test_an_empty_table_is_not_a_crash():
     assert units_of(table().iloc[:0], PLAN).n_patients == 0
+
+
+EXPECTED = frozenset({"c1", "c2", "c3", "c4"})
+
+
+def test_cases_that_had_to_be_predicted_are_there():
+    plan = with_plan(expected_cases=EXPECTED)
+    assert units_of(table(), plan).n_patients == 2
+    with pytest.raises(ValueError, match="'a': 1 of 4 expected cases have no row; a case the tool"):
+        units_of(table().iloc[1:], plan)
+    with pytest.raises(ValueError, match="1 of 4 predicted cases of split 'test' are none of the"):
+        units_of(table(), with_plan(expected_cases=EXPECTED - {"c2"}))
+    # What is in another split was not asked for.
+    elsewhere = table(split=["test", "test", "test", "train"])
+    assert len(units_of(elsewhere, with_plan(expected_cases=EXPECTED - {"c4"})).tables["a"]) == 3
+
+
+def test_zero_rows_are_an_error_where_cases_were_expected():
+    with pytest.raises(ValueError, match="'a': 4 of 4 expected cases have no row"):
+        units_of(table().iloc[:0], with_plan(expected_cases=EXPECTED))
+
+
+def test_a_case_under_one_target_alone_is_said():
+    both = pd.concat([table(), table(target="b").iloc[:3]], ignore_index=True)
+    notes = units_of(both, with_plan(targets=("a", "b"))).notes
+    assert "b: 1 of 4 cases stand under another target alone and are not counted here." in notes
+    assert not [n for n in notes if n.startswith("a: ")]
+
+
+def test_a_patient_with_two_sexes_is_said_and_stays():
+    units = units_of(table(), PLAN)
+    said = "sex: 1 patients have more than one value; they are the group 'conflicting'."
+    assert units.notes == (said,)
+    assert units.tables["a"]["sex"].tolist() == ["F", "F", "conflicting", "conflicting"]
+
+
+def test_a_threshold_is_never_scored_where_it_was_chosen():
+    with pytest.raises(ValueError, match="1 of 4 scored cases are among the 2 the threshold was"):
+        units_of(table(), with_plan(chosen_on=frozenset({"c3", "c9"})))
+    assert units_of(table(), with_plan(chosen_on=frozenset({"c9"}))).n_patients == 2
+
+
+@pytest.mark.parametrize(("label", "reason"), [(0.0, "0 positives"), (1.0, "0 negatives")])
+def test_a_label_that_never_occurs_has_a_reason(label, reason):
+    from evaluation import METRICS
+
+    case = decisions(with_plan(operating_points={"a": 0.25}), y_true=label)
+    for name in ("roc_auc", "average_precision", "calibration_slope", "balanced_accuracy"):
+        found = METRICS[name].function(case.sample)
+        assert np.isnan(found.value)
+        assert found.why == reason
+
+
+def test_no_row_of_a_target_has_a_reason():
+    from evaluation import evaluate_classification
+
+    found = evaluate_classification(table(split="train"), with_plan(n_boot=100))
+    assert set(found.metrics["state"]) == {"not_estimable"}
+    assert (found.metrics["reason"] != "").all()
+    assert found.notes == ("No row of split 'test' for: a.",)
+    for name, rows in found.tables.items():
+        if "state" in rows:
+            assert not (rows["state"] == "ok").any(), name
