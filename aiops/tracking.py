@@ -113,6 +113,33 @@ def log_run(run_dir: Path, experiment: Experiment) -> str:
     return run_id
 
 
+def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
+    """Show a comparison of two runs as a run of its own, kind ``compare``; return its id.
+
+    Parameters
+    ----------
+    shown : Projection
+        Its tags, ``aiops.use_case`` and ``aiops.comparison`` among them, params and metrics.
+    tables : mapping
+        What is shown as a table, by file name, in the form MLflow shows as one.
+    """
+    name = shown.tags["aiops.comparison"]
+    with tempfile.TemporaryDirectory() as folder, _store() as client:
+        experiment_id = _use_case_experiment(client, shown.tags["aiops.use_case"])
+        query = f"tags.`aiops.comparison` = '{name}'"
+        known = client.search_runs([experiment_id], query, max_results=1)
+        tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(sorted(tables))}
+        tags = _fitted(tags, LONGEST_TAG, Path(folder))
+        run_id = known[0].info.run_id if known else None
+        run_id = run_id or _create(client, experiment_id, shown.run_name, tags, None)
+        for file, content in tables.items():
+            write_json(Path(folder) / file, content)
+        _update(client, run_id, shown, tags, shown.params)
+        client.log_artifacts(run_id, folder)
+        _end(client, run_id, "FINISHED")
+    return str(run_id)
+
+
 def log_use_case(use_case: UseCase) -> str:
     """Show a use case as an MLflow experiment with its state in tags; return its id."""
     with _store() as client:
@@ -155,7 +182,7 @@ def list_runs() -> list[dict[str, Any]]:
         names = {e.experiment_id: e.name.removeprefix("usecase/") for e in experiments}
         found = client.search_runs(
             list(names),
-            filter_string="tags.`aiops.kind` != 'fold'",
+            filter_string="tags.`aiops.kind` != 'fold' and tags.`aiops.kind` != 'compare'",
             order_by=["attributes.start_time DESC"],
         )
         return [

@@ -210,7 +210,7 @@ def _alike(metric: Metric, a: Sample, b: Sample) -> bool:
             np.array_equal(a.values[name], b.values[name], equal_nan=True) for name in a.values
         )
     same = np.array_equal(a.y_score[answered], b.y_score[answered])
-    if metric.needs == "decision":
+    if metric.needs == "decision" and a.y_pred.size and b.y_pred.size:
         same = same and np.array_equal(a.y_pred[answered], b.y_pred[answered])
     return bool(same)
 

@@ -57,6 +57,31 @@ def read_readings(seal: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
+def record_comparison(seal: str, *, a: str, b: str) -> list[dict[str, str]]:
+    """Note that two runs were compared on a test list, and return all such pairs so far.
+
+    A comparison is no new reading, for both runs were read before; but who picks the better of
+    two on a test list has tuned to it, so the pairs are counted too.
+
+    Parameters
+    ----------
+    seal : str
+        Hash of the test list.
+    a, b : str
+        Names of the runs.
+    """
+    path = seals_dir() / f"{seal}.comparisons.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        known: list[dict[str, str]] = [json.loads(line) for line in text.splitlines() if line]
+        if any({c["a"], c["b"]} == {a, b} for c in known):
+            return known
+        line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "a": a, "b": b}
+        _append(path, json.dumps(line, sort_keys=True))
+        return [*known, line]
+
+
 def _append(path: Path, line: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
