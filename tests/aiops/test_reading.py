@@ -215,6 +215,18 @@ def test_a_segmentation_says_what_it_lacks(tmp_path):
     assert "a segmentation has none" in found["operating_point"]
 
 
+def test_a_prevalence_is_a_share_and_says_where_it_is_from(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD)
+    told = ["evaluation.prevalence=0.05", "evaluation.prevalence_source=reports of 2025"]
+    assert read_config(path, told).experiment.evaluation.prevalence == 0.05
+    found = problems(tmp_path, GOOD, "evaluation.prevalence=5")
+    assert "5 is not a share" in found["evaluation.prevalence"]
+    assert "where the prevalence is from" in found["evaluation.prevalence_source"]
+    found = problems(tmp_path, GOOD, "evaluation.prevalence={fractur: 0.05}", told[1])
+    assert "did you mean 'fracture'?" in found["evaluation.prevalence.fractur"]
+
+
 def test_overrides_are_checked_as_if_written(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(GOOD)
@@ -268,3 +280,88 @@ def test_what_is_told_of_fairness_is_read(tmp_path):
     assert fairness.population.source == "census 2021"
     path.write_text(GOOD)
     assert read_config(path).experiment.fairness.intersections is None
+
+
+TABLE = """\
+kind: experiment
+use_case: readmission
+task: classification
+data:
+  table: stays.csv
+  patient: who
+  modality: table
+  features: {numeric: [age]}
+  attributes:
+    race: {column: race}
+    sex: {column: sex}
+targets:
+  back: {label: back, positive: [1]}
+primary: {target: back, metric: roc_auc}
+operating_point: {sensitivity: 0.7}
+train: {steps: 10}
+"""
+
+
+def mitigated(**keys: object) -> list[str]:
+    told = {"method": "reweigh", "attribute": "race"} | keys
+    return [f"train.mitigation.{key}={value}" for key, value in told.items()]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"method": "balanced_sampling", "attribute": "[race, sex]"},
+        {"method": "grid_search", "constraint": "equalized_odds", "grid_size": 21},
+        {"method": "group_thresholds", "least": 50},
+    ],
+)
+def test_a_mitigation_is_read(tmp_path, keys):
+    path = tmp_path / "c.yaml"
+    path.write_text(TABLE)
+    train = read_config(path, mitigated(**keys)).experiment.train
+    assert train.mitigation.method == keys.get("method", "reweigh")
+    assert (train.remedy is None) == (train.mitigation.method == "group_thresholds")
+    assert read_config(path).experiment.train.mitigation is None
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "key", "words"),
+    [
+        (TABLE, {"method": "reweight"}, "method", "'reweight' is not allowed | did you mean 'reweigh'?"),
+        (TABLE, {"attribute": "rase"}, "attribute", "an attribute under data.attributes | did you mean 'race'?"),
+        (TABLE, {"attribute": "[race, race]"}, "attribute", "names an attribute twice | keep one"),
+        (TABLE, {"grid_size": 21}, "grid_size", "is read by grid_search alone, not by reweigh | delete it"),
+        (TABLE, {"method": "grid_search", "least": 50}, "least", "by group_thresholds alone, not by grid_search"),
+        (TABLE, {"method": "grid_search", "constraint": "parity"}, "constraint", "'parity' is not allowed"),
+        (TABLE.replace("operating_point: {sensitivity: 0.7}\n", ""), {"method": "grid_search"}, "method",
+         "it needs an operating point | e.g. `operating_point: {sensitivity: 0.9}`"),
+        (TABLE.replace("operating_point: {sensitivity: 0.7}\n", ""), {"method": "group_thresholds"}, "method",
+         "group_thresholds needs an operating point to reach in each group"),
+        (TABLE.replace("{sensitivity: 0.7}", "{threshold: 0.7}"), {"method": "group_thresholds"}, "method",
+         "group_thresholds chooses thresholds, but operating_point gives one"),
+        (GOOD, {"method": "grid_search", "attribute": "sex"}, "method",
+         "is for tables alone | `method: reweigh` or `balanced_sampling` for images"),
+    ],
+)  # fmt: skip
+def test_a_mitigation_that_does_not_fit_is_told_with_its_remedy(tmp_path, text, keys, key, words):
+    found = problems(tmp_path, text, *mitigated(**keys))
+    assert set(found) == {f"train.mitigation.{key}"}
+    assert words in found[f"train.mitigation.{key}"]
+
+
+def test_a_segmentation_has_no_outcome_to_reweigh(tmp_path):
+    text = """\
+kind: experiment
+use_case: liver
+task: segmentation
+data:
+  {table: c.csv, patient: p, image: i, label: l, modality: ct, attributes: {sex: {column: sex}}}
+targets: {liver: 1}
+primary: {target: liver, metric: dice}
+train: {steps: 10}
+"""
+    found = problems(tmp_path, text, *mitigated(attribute="sex"))
+    assert (
+        "a segmentation has none | `method: balanced_sampling`" in found["train.mitigation.method"]
+    )
