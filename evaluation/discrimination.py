@@ -212,13 +212,19 @@ def _part(sample: Sample, rows: BoolArray, deviation: FloatArray, correction: fl
 
 
 def _effective_pairs(auc: float, variance: float, n_ill: float, n_well: float, few: bool) -> float:
-    """Return the n for which a share of this size has this variance."""
+    """Return the n for which a share of this size has this variance.
+
+    The variance is measured on the misplaced cases; the fewer they are, the more it leans on the
+    model's, which is the wider.
+    """
     bound = auc * (1 - auc)
     if bound == 0:
         # Perfect, or perfectly wrong: the model's variance is 0 too, its effective n is not.
         return 2 * n_ill * n_well / ((n_ill + n_well) / 2 + 1)
     if few:
-        variance = max(variance, _model_variance(auc, n_ill, n_well))
+        misplaced = 2 * min(n_ill, n_well) * min(auc, 1 - auc)
+        widest = max(variance, _model_variance(auc, n_ill, n_well))
+        variance = (misplaced * variance + widest) / (misplaced + 1)
     return bound / variance if variance > 0 else min(n_ill, n_well)
 
 

@@ -26,7 +26,7 @@ def group_labels(
     Parameters
     ----------
     values : Series
-        Group names as recorded; missing where they are not.
+        Group names as recorded, spaces around them ignored; missing where they are not.
     patient_id : Series
         Whose case it is.
     per_case : bool
@@ -45,8 +45,8 @@ def group_labels(
     >>> group_labels(sex, pd.Series(["a", "a", "b", "b", "c"]), per_case=False).tolist()
     ['F', 'F', 'conflicting', 'conflicting', 'not recorded']
     """
-    given = values.astype(object)
-    known = given.notna() & (given.astype(str).str.strip() != "")
+    given = _trimmed(values)
+    known = given.notna() & (given != "")
     recorded = given.where(known, None)
     if per_case:
         return np.asarray(recorded.where(known, NOT_RECORDED), dtype=object)
@@ -54,6 +54,14 @@ def group_labels(
     one = recorded[known].groupby(who[known], sort=False)
     label = one.first().where(one.nunique() == 1, CONFLICTING)
     return np.asarray(who.map(label).astype(object).fillna(NOT_RECORDED), dtype=object)
+
+
+def _trimmed(values: "pd.Series[str]") -> "pd.Series[str]":
+    """Return the names without spaces around them: " F" and "F" are one group."""
+    codes, names = pd.factorize(values.astype(object))
+    short = [n.strip() if isinstance(n, str) else n for n in names]
+    out = np.array([*short, None], dtype=object)[codes]
+    return pd.Series(out, index=values.index, dtype=object)
 
 
 def group_order(names: Iterable[str]) -> list[str]:

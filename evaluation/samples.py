@@ -1,13 +1,17 @@
 """The cases of one target and one group, as a metric sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.estimates import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_NUMBERS: FloatArray = np.zeros(0)
 NO_FLAGS: BoolArray = np.zeros(0, bool)
@@ -120,6 +124,16 @@ class Sample:
     def by_patient(self, per_case: FloatArray) -> FloatArray:
         """Return the sum of a figure per case over the cases of each patient."""
         return np.bincount(self.patient, per_case, minlength=self.n_patients).astype(float)
+
+
+def require_columns(table: "pd.DataFrame", needed: Iterable[str], name: str) -> None:
+    """Raise ValueError where columns are missing, or stand twice so that one would be a guess."""
+    missing = [c for c in needed if c not in table]
+    if missing:
+        raise ValueError(f"{name} lack the columns {missing}")
+    twice = sorted({str(c) for c in table.columns[table.columns.duplicated()]})
+    if twice:
+        raise ValueError(f"{name} have columns that stand twice: {twice}")
 
 
 def as_flags(values: NDArray[np.generic], name: str) -> BoolArray:

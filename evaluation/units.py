@@ -10,7 +10,7 @@ from evaluation.estimates import BoolArray, FloatArray
 from evaluation.groups import CONFLICTING, MIXED, group_labels
 from evaluation.metrics import metrics_of
 from evaluation.plan import EvaluationPlan
-from evaluation.samples import Sample
+from evaluation.samples import Sample, require_columns
 from evaluation.thresholds import require_apart
 
 NEEDED = ("case_id", "patient_id", "split", "target", "y_true", "y_score", "status")
@@ -74,9 +74,7 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
 
 def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     needed = [*NEEDED, *plan.attributes, *(["study_id"] if plan.unit == "study" else [])]
-    missing = [c for c in needed if c not in predictions]
-    if missing:
-        raise ValueError(f"predictions lack the columns {missing}")
+    require_columns(predictions, needed, "predictions")
     table = predictions.copy()
     for column in ("case_id", "patient_id", "split", "target"):
         if table[column].isna().any():
