@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -263,3 +264,99 @@ def test_a_family_widens_its_members():
 
 def test_no_groups_no_gaps():
     assert gap_table([], margin=0.05, **LEVEL).empty
+
+
+def called(hits, n):
+    """Return `n` cases of whom `hits` are called positive, whether they are ill or not."""
+    calls = np.arange(n) < hits
+    return Sample.of_patients(np.arange(n), y_true=np.arange(n) % 2 == 0, y_pred=calls)
+
+
+def test_a_figure_without_direction_has_a_plain_difference():
+    row = row_of(called(60, 100), called(80, 200), "selection_rate", family="")
+    assert row["value"] == pytest.approx(0.2)
+    assert row["low"] < 0.2 < row["high"]
+    other = row_of(called(80, 200), called(60, 100), "selection_rate", family="")
+    assert (other["low"], other["high"]) == pytest.approx((-row["high"], -row["low"]))
+    assert row["verdict"] == ""
+
+
+def test_an_attribute_that_differs_between_films_joins_the_patients():
+    from evaluation import EvaluationPlan, evaluate_classification
+
+    rng = np.random.default_rng(0)
+    n = 300
+    found = np.repeat(rng.random(n) < 0.7, 2)
+    # Whoever is missed on one film is mostly missed on the other.
+    found ^= rng.random(2 * n) < 0.05
+    table = pd.DataFrame({
+        "case_id": np.arange(2 * n), "patient_id": np.repeat(np.arange(n), 2), "split": "test",
+        "target": "a", "y_true": 1.0, "y_score": 0.5, "y_pred": found.astype(float),
+        "status": "ok", "view": np.tile(["AP", "PA"], n),
+    })  # fmt: skip
+    plan = EvaluationPlan(
+        "classification", ("a",), ("a",), "sensitivity", ("view",), ("view",), ("view",),
+        margin=0.05, n_boot=100,
+    )  # fmt: skip
+    gaps = evaluate_classification(table, plan).gaps.query("metric == 'sensitivity'")
+    pairs = found.reshape(n, 2)
+    difference = pairs[:, 0].astype(float) - pairs[:, 1]
+    row = gaps.set_index("group").loc["AP"]
+    assert row["value"] == pytest.approx(difference.mean())
+    half = 1.96 * difference.std(ddof=1) / np.sqrt(n)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.1)
+    apart = table.assign(patient_id=np.arange(2 * n))
+    wider = evaluate_classification(apart, plan).gaps.query("metric == 'sensitivity'")
+    wider = wider.set_index("group").loc["AP"]
+    assert wider["high"] - wider["low"] > 1.5 * (row["high"] - row["low"])
+
+
+SIX = ("sensitivity", "specificity", "ppv", "npv", "roc_auc", "brier")
+
+
+def gaps_of_chance(rng, n=600):
+    """Return the gaps of six metrics in twelve groups between which there is no difference."""
+    y = rng.random(n) < 0.5
+    score = np.clip(0.5 + 0.2 * (y - 0.5) + 0.2 * rng.normal(size=n), 0.01, 0.99)
+    whole = Sample(
+        patient=np.arange(n), n_patients=n, failed=np.zeros(n, bool), y_true=y, y_score=score,
+        y_pred=score > 0.5,
+    )  # fmt: skip
+    attributes = [rng.integers(0, k, n) for k in (2, 5, 5)]
+    gaps = []
+    for a, labels in enumerate(attributes):
+        for group in np.unique(labels):
+            arms = []
+            for inside in (labels == group, labels != group):
+                patients = np.flatnonzero(inside)
+                codes = np.zeros(n, np.int64)
+                codes[patients] = np.arange(patients.size)
+                arms.append((whole.take(inside, codes, patients.size), patients))
+            gaps += [
+                Gap(
+                    target="t", metric=METRICS[name], attribute=str(a), group=str(group),
+                    group_arm=Arm(METRICS[name].function(arms[0][0]), arms[0][1]),
+                    rest_arm=Arm(METRICS[name].function(arms[1][0]), arms[1][1]),
+                    n_patients=arms[0][1].size, n_cases=arms[0][1].size, n_positive=None,
+                    family="claim", prespecified=True,
+                )
+                for name in SIX
+            ]  # fmt: skip
+    return gaps
+
+
+@pytest.mark.slow
+def test_case_38_twelve_groups_and_six_metrics_together():
+    rng = np.random.default_rng(38)
+    concerns, beyond = [], []
+    for _ in range(300):
+        table = gap_table(
+            gaps_of_chance(rng), n_patients=600, level=0.95, margin=0.02,
+            rng=np.random.default_rng(0),
+        )  # fmt: skip
+        assert len(table) == 72
+        concerns.append((table["verdict"] == "concern").any())
+        beyond.append(((table["low_simultaneous"] > 0) | (table["high_simultaneous"] < 0)).any())
+    print("concern", np.mean(concerns), "either side", np.mean(beyond))
+    assert np.mean(concerns) <= 0.06
+    assert np.mean(beyond) <= 0.08
