@@ -36,12 +36,17 @@ def comparison_lines(result: Result, *, by_group: bool, width: int = 118) -> lis
     """
     lines = [f"{side}: {result[side]['use_case']} {result[side]['run']}" for side in ("a", "b")]
     lines += ["above 0 is better for b", ""]
-    lines += _table(result["overall"], width)
+    first = {key for row in result["primary"] for key in (row["target"], row["metric"])}
+    told = [row for row in result["overall"] if first & {row["target"], row["metric"]}]
+    lines += _table(told, width)
+    if len(told) < len(result["overall"]):
+        n = len(result["overall"]) - len(told)
+        lines.append(f"{n} more figures, of other targets, in {result['files']['table']}")
     for answer in result["non_inferiority"]:
         lines.append(f"{answer['target']}, {answer['metric']}: {answer['sentence']}")
     if by_group:
-        first = {(row["target"], row["metric"]) for row in result["primary"]}
-        rows = [r for r in result["groups"] if (r["target"], r["metric"]) in first]
+        asked = {(row["target"], row["metric"]) for row in result["primary"]}
+        rows = [r for r in result["groups"] if (r["target"], r["metric"]) in asked]
         lines += ["", *_table(rows, width, groups=True)]
     lost = [f"{r['attribute']} {r['group']} ({r['metric']} of {r['target']}: {r['sentence']})"
             for r in result["levelled_down"]]  # fmt: skip
@@ -92,13 +97,17 @@ def project_comparison(result: Result, table: "pd.DataFrame") -> Projection:
         Every row of it.
     """
     metrics: dict[str, float] = {}
-    overall = table[table["attribute"] == "all"].sort_values("primary", ascending=False)
+    overall = table[table["attribute"] == "all"].sort_values(
+        "primary", ascending=False, kind="stable"
+    )
     for row in overall.to_dict("records"):
         name = f"difference/{row['target']}/{row['metric']}"
         ends = {"": "difference", ".low": "low", ".high": "high", ".p": "p"}
         if len(metrics) + len(ends) <= MOST_FIGURES:
             found = {f"{name}{end}": float(row[key]) for end, key in ends.items()}
             metrics |= {key: value for key, value in found.items() if value == value}
+    lost = [f"{r['attribute']}={r['group']} ({r['metric']} of {r['target']})"
+            for r in result["levelled_down"]]  # fmt: skip
     said = [f"{r['metric']} of {r['target']}: {r['sentence']}" for r in result["primary"]]
     said += [answer["sentence"] for answer in result["non_inferiority"]]
     tags = {
@@ -108,6 +117,7 @@ def project_comparison(result: Result, table: "pd.DataFrame") -> Projection:
         "aiops.run_a": f"{result['a']['use_case']} {result['a']['run']}",
         "aiops.run_b": f"{result['b']['use_case']} {result['b']['run']}",
         "aiops.verdict": "; ".join(str(r["outcome"]) for r in result["primary"]),
+        "aiops.levelled_down": "; ".join(lost) or "no group shown to be",
         "mlflow.source.name": "aiops",
         "mlflow.note.content": "\n\n".join([f"**{said[0]}**", *said[1:], *result["notes"][-1:]]),
     }

@@ -55,16 +55,14 @@ def planned_size(
             f"{fault}", where="the options of `aiops sample-size`", fix="see `--help`"
         ) from fault
     rows = table.to_dict("records")
-    needed = [
-        row["n_patients_all"] for row in rows if row["n_patients_all"] == row["n_patients_all"]
-    ]
+    needed = table["n_patients_all"].max()
     return {
         "metric": metric,
         "prevalence": prevalence,
         "patients_at_hand": patients,
         **asked,
         "groups": rows,
-        "n_patients_all": float(needed.max()) if len(needed) else None,
+        "n_patients_all": float(needed) if needed == needed else None,
     }
 
 
