@@ -11,7 +11,6 @@ from evaluation.estimates import FEW, Estimate, FloatArray, two_sided_z
 from evaluation.samples import Sample, as_flags
 from evaluation.statistic import (
     Statistic,
-    effective_count,
     estimate_of,
     limits_of,
     share_of,
@@ -192,7 +191,7 @@ def _mean_auc(
     codes = np.unique(np.asarray(patient_id), return_inverse=True)[1].astype(np.int64)
     n_patients = int(codes.max()) + 1 if codes.size else 0
     whole = Sample(patient=codes, n_patients=n_patients, failed=failed)
-    parts, worths = [], []
+    parts = []
     for j, name in enumerate(names):
         known = np.ones(len(scores), bool)
         if truth.dtype != np.bool_:
@@ -208,13 +207,12 @@ def _mean_auc(
                 undefined(f"{part.reason} of {name}"), whole, level=level, definition=definition
             )
         parts.append(part)
-        worths.append(effective_count(sample.by_patient(np.ones(y.size))))
     if not parts:
         return estimate_of(undefined("no class"), whole, level=level, definition=definition)
-    return estimate_of(_mean_of_aucs(parts, max(worths)), whole, level=level, definition=definition)
+    return estimate_of(_mean_of_aucs(parts), whole, level=level, definition=definition)
 
 
-def _mean_of_aucs(parts: list[Statistic], worth: float) -> Statistic:
+def _mean_of_aucs(parts: list[Statistic]) -> Statistic:
     value = float(np.mean([p.value for p in parts]))
     influence = np.mean([p.influence for p in parts], axis=0)
     smallest = min(parts, key=lambda p: p.n_least)
@@ -230,7 +228,7 @@ def _mean_of_aucs(parts: list[Statistic], worth: float) -> Statistic:
     return Statistic(
         value=value,
         influence=influence,
-        n_effective=min(n_effective, len(parts) * worth),
+        n_effective=n_effective,
         df=min(p.df for p in parts),
         n_least=smallest.n_least,
         least=smallest.least,
