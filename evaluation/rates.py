@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evaluation.confusion import ILL, WELL
 from evaluation.estimates import BoolArray, FloatArray, IntArray
-from evaluation.groups import ALL, NOT_RECORDED, group_order
+from evaluation.groups import ALL, group_labels, group_order
 from evaluation.metrics import METRICS
 from evaluation.resampling import Weights, count_totals, distinct_rows, group_rng
 from evaluation.samples import as_flags
@@ -131,14 +131,11 @@ def _codes(table: pd.DataFrame) -> Iterator[tuple[str, list[str], IntArray]]:
     """Return each attribute with its groups in order, and the group of each case as a number."""
     yield ALL, [ALL], np.zeros(len(table), np.int64)
     for attribute in table:
-        codes, found = pd.factorize(table[attribute])
-        names = [str(n) for n in found] + [NOT_RECORDED]
-        blank = np.array([not n.strip() for n in names])
-        codes = np.where((codes < 0) | blank[codes], len(names) - 1, codes)
-        present = [names[i] for i in np.unique(codes)]
-        order = group_order(present)
-        place = {name: i for i, name in enumerate(order)}
-        yield str(attribute), order, np.array([place.get(n, -1) for n in names])[codes]
+        labels = group_labels(table[attribute], table[attribute], per_case=True)
+        codes, found = pd.factorize(labels)
+        names = [str(n) for n in found]
+        order = group_order(names)
+        yield str(attribute), order, np.array([order.index(n) for n in names], np.int64)[codes]
 
 
 def _counted(

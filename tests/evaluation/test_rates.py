@@ -121,7 +121,7 @@ def test_case_23_patients_widen_the_interval():
 
 
 def test_case_27_missing_groups_are_a_group():
-    groups = pd.Series(["a", None, "b", "a", np.nan, " "], name="sex")
+    groups = pd.Series(["a", None, "b", " a", np.nan, " "], name="sex")
     found = group_rates(np.ones(6), np.ones(6), groups).query("metric == 'accuracy'")
     assert found.set_index("group")["n_cases"].to_dict() == {
         "all": 6, "a": 2, "b": 1, "not recorded": 3,
