@@ -1,8 +1,10 @@
 """Agreement of two measurements of one thing: Bland and Altman's bias and limits."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
@@ -10,7 +12,15 @@ from evaluation.estimates import Estimate, FloatArray, critical, two_sided_z
 from evaluation.samples import Sample
 from evaluation.statistic import estimate_of, mean_of
 
+if TYPE_CHECKING:
+    from evaluation.further import Evaluated
+
 SPREAD = 1.96
+
+AGREEMENT_COLUMNS = [
+    "structure", "quantity", "n_cases", "n_patients", "bias", "bias_low", "bias_high", "sd",
+    "lower", "lower_low", "lower_high", "upper", "upper_low", "upper_high", "state", "reason",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,3 +115,40 @@ def _limit(bias: Estimate, shift: float, half: float) -> Estimate:
         definition=f"limit of agreement, {share:.0%} of differences",
         reason=bias.reason if known else bias.reason or "fewer than 2 cases",
     )
+
+
+def agreement_table(evaluated: "Evaluated") -> pd.DataFrame:
+    """Return bias and limits of agreement of the volumes of each structure.
+
+    Parameters
+    ----------
+    evaluated : Evaluated
+        Targets with ``volume_reference_ml`` and ``volume_predicted_ml`` among their values.
+
+    Returns
+    -------
+    DataFrame
+        One row per structure, in ml; none for classification. A structure that was missed, or
+        never returned because the tool failed, was measured as 0; one that is in neither mask is
+        left out unless the plan counts it. The state is ``small_n`` below 10 patients.
+    """
+    rows = []
+    for case in evaluated.targets:
+        values = case.sample.values
+        if not {"volume_reference_ml", "volume_predicted_ml"} <= set(values):
+            continue
+        pair = (values["volume_reference_ml"], values["volume_predicted_ml"])
+        there = (values["present"] > 0) & np.isfinite(pair[0] + pair[1])
+        found = bland_altman(
+            pair[0][there], pair[1][there], case.sample.patient[there], level=evaluated.plan.level
+        )
+        row: dict[str, object] = {"structure": case.target, "quantity": "volume_ml"}
+        row |= {"n_cases": found.bias.n_cases, "n_patients": found.bias.n_patients}
+        row |= {"sd": found.sd, "state": found.upper.state, "reason": found.upper.reason}
+        for name in ("bias", "lower", "upper"):
+            part: Estimate = getattr(found, name)
+            row |= {name: part.value, f"{name}_low": part.low, f"{name}_high": part.high}
+        if not found.bias.n_patients:
+            row["n_patients"] = 0
+        rows.append(row)
+    return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)

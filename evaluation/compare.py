@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.cells import TargetCases
+from evaluation.detection import LESION_METRICS
 from evaluation.estimates import OK, BoolArray, two_sided_z
 from evaluation.fairness import holm
 from evaluation.groups import ALL, group_order
@@ -18,7 +19,7 @@ from evaluation.metrics import METRICS, metrics_of
 from evaluation.pairing import Pair, pair_of, side_limits
 from evaluation.plan import EvaluationPlan
 from evaluation.samples import Sample
-from evaluation.scoring import _case_frame, _checked, _structure_cases
+from evaluation.scoring_masks import case_frame, checked_case_metrics, structure_cases
 from evaluation.segmentation import MEAN
 from evaluation.units import target_cases, units_of
 
@@ -150,24 +151,37 @@ def compare_segmentation(
     if plan.task != "segmentation":
         raise ValueError(f"plan.task is '{plan.task}', not segmentation")
     other = _without_groups(plan_b or plan, plan)
-    for structure in plan.targets:
-        one, two = (p.tolerance_mm.get(structure) for p in (plan, other))
-        if one != two:
-            raise ValueError(f"structure '{structure}': tolerance_mm is {one} in a, {two} in b")
-    tables = _checked(a, plan), _checked(b, other)
+    _same_rules(plan, other)
+    tables = checked_case_metrics(a, plan), checked_case_metrics(b, other)
     structures = [s for s in plan.targets if s != MEAN]
     for structure in structures:
         _same_cases(_once(tables[0], structure), _once(tables[1], structure), structure)
-    cases_a, notes_a = _case_frame(tables[0], plan)
-    cases_b, notes_b = _case_frame(tables[1], other)
+    cases_a, notes_a = case_frame(tables[0], plan)
+    cases_b, notes_b = case_frame(tables[1], other)
     sides = [
         (
-            _structure_cases(tables[0], cases_a, structure, plan),
-            _structure_cases(tables[1], cases_b, structure, other),
+            structure_cases(tables[0], cases_a, structure, plan),
+            structure_cases(tables[1], cases_b, structure, other),
         )
         for structure in (*structures, *([MEAN] if len(structures) > 1 else []))
     ]
     return Comparison(_table(sides, plan), _notes(notes_a, notes_b))
+
+
+def _same_rules(a: EvaluationPlan, b: EvaluationPlan) -> None:
+    """Refuse figures of masks that were made by different rules."""
+    if a.missing != b.missing:
+        raise ValueError(f"missing is {a.missing} in a, {b.missing} in b")
+    for structure in a.targets:
+        for name, one, two in (
+            ("tolerance_mm", a.tolerance_mm, b.tolerance_mm),
+            ("lesions", a.lesions, b.lesions),
+        ):
+            if one.get(structure) != two.get(structure):
+                raise ValueError(
+                    f"structure '{structure}': {name} is {one.get(structure)} in a, "
+                    f"{two.get(structure)} in b"
+                )
 
 
 def _once(table: pd.DataFrame, structure: str) -> pd.DataFrame:
@@ -238,6 +252,8 @@ def _cell_rows(
     one, two = (s.take(inside, codes, patients.size) for s in (a.sample, b.sample))
     rows = []
     for metric in metrics_of(plan.task):
+        if metric.name in LESION_METRICS and a.target not in plan.lesions:
+            continue
         why = (a.blocked.get(metric.name, ""), b.blocked.get(metric.name, ""))
         pair = pair_of(metric, one, two, why)
         rows.append(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from evaluation.agreement import agreement_table
 from evaluation.calibration_error import calibration_bins_table, calibration_table
 from evaluation.casemix import adjusted_table
 from evaluation.cells import TargetCases
@@ -40,6 +41,7 @@ class Evaluated:
 
 
 TABLES: dict[str, Callable[[Evaluated], pd.DataFrame]] = {
+    "agreement": agreement_table,
     "calibration": calibration_table,
     "calibration_bins": calibration_bins_table,
     "decision_curve": decision_curve_table,

@@ -16,15 +16,28 @@ from evaluation.confusion import (
     sensitivity_of,
     specificity_of,
 )
+from evaluation.detection import (
+    PAIRING,
+    false_lesions_of,
+    lesion_f1_of,
+    lesion_precision_of,
+    lesion_sensitivity_of,
+)
 from evaluation.discrimination import average_precision_of, roc_auc_of
+from evaluation.missing import MissingStructure
 from evaluation.multiclass import balanced_accuracy_of
 from evaluation.samples import Sample
 from evaluation.statistic import Statistic, mean_of, share_of, undefined
-from evaluation.surface import ASSD_DEFINITION, HD95_DEFINITION, NSD_DEFINITION
+from evaluation.surface import (
+    ASSD_DEFINITION,
+    HD95_DEFINITION,
+    HD_DEFINITION,
+    MASD_DEFINITION,
+    NSD_DEFINITION,
+)
 
 INF = float("inf")
 WRONG = "; failed and refused cases count as wrong"
-PENALTY = "; missed, invented and failed structures "
 
 
 @dataclass(frozen=True)
@@ -76,15 +89,18 @@ class Metric:
         return self.higher_is_better is None and not np.isfinite(self.ideal)
 
 
-def _mean_metric(name: str, *, is_unit: bool) -> Callable[[Sample], Statistic]:
+def _mean_metric(
+    name: str, *, is_unit: bool, among: str = "present"
+) -> Callable[[Sample], Statistic]:
     def function(sample: Sample) -> Statistic:
         values = sample.values[name]
-        there = sample.values["present"] > 0
+        there = sample.values[among] > 0
         if (there & np.isnan(values)).any():
             n = int((there & np.isnan(values)).sum())
             return undefined(f"{n} of {int(there.sum())} cases have no figure")
         return mean_of(
-            sample, np.where(there, values, np.nan), none="the structure is in no case",
+            sample, np.where(there, values, np.nan),
+            none="the structure is in no " + ("case" if among == "present" else "reference"),
             is_unit=is_unit,
         )  # fmt: skip
 
@@ -136,27 +152,68 @@ def _classification() -> list[Metric]:
     ]  # fmt: skip
 
 
+def mask_definitions(missing: MissingStructure) -> dict[str, str]:
+    """Return what each segmentation metric is, with what stands for a missing structure.
+
+    Examples
+    --------
+    >>> mask_definitions(MissingStructure(penalty_mm=50.0))["hd_mm"].split("; ")[-1]
+    'missed, invented and failed structures are 50 mm'
+    """
+    overlap, distance = (f", mean over cases; {missing.words(k)}" for k in ("overlap", "distance"))
+    return {
+        "dice": "twice the overlap over the sum of volumes" + overlap,
+        "nsd": NSD_DEFINITION + overlap,
+        "hd95_mm": HD95_DEFINITION + distance,
+        "assd_mm": ASSD_DEFINITION + distance,
+        "iou": "overlap over union" + overlap,
+        "hd_mm": HD_DEFINITION + distance,
+        "masd_mm": MASD_DEFINITION + distance,
+        "volume_error_ml": "predicted minus reference volume, mean over cases; a structure not "
+        "returned has volume 0",
+        "relative_volume_error": "predicted minus reference volume as a share of the reference, "
+        "mean over the cases whose reference has the structure (missed and failed are -1); an "
+        "invented structure is a share of nothing and counts in volume_error_ml alone",
+        "missed": "share of structures in the reference of which nothing was found, failed cases "
+        "among them",
+        "lesion_sensitivity": f"share of the lesions of the reference that were found, {PAIRING}; "
+        "in a failed case none was",
+        "lesion_precision": f"share of the predicted lesions that are one, {PAIRING}",
+        "lesion_f1": f"twice the pairs over the lesions of reference and prediction, {PAIRING}; "
+        "in a failed case none was found",
+        "false_lesions": f"predicted lesions that are none, mean over answered cases, {PAIRING}",
+    }
+
+
 def _segmentation() -> list[Metric]:
-    task = "segmentation"
+    says = mask_definitions(MissingStructure())
+
+    def mask(
+        name: str, label: str, unit: str, higher: bool | None, high: float,
+        function: Callable[[Sample], Statistic], **more: float,
+    ) -> Metric:  # fmt: skip
+        low = more.pop("low", 0)
+        return Metric(name, label, "segmentation", unit, higher, "mask", low, high, says[name],
+                      function, **more)  # fmt: skip
+
     return [
-        Metric("dice", "Dice", task, "", True, "mask", 0, 1,
-               "twice the overlap over the sum of volumes, mean over cases" + PENALTY + "are 0",
-               _mean_metric("dice", is_unit=True)),
-        Metric("nsd", "NSD", task, "", True, "mask", 0, 1,
-               NSD_DEFINITION + ", mean over cases" + PENALTY + "are 0",
-               _mean_metric("nsd", is_unit=True)),
-        Metric("hd95_mm", "HD95", task, "mm", False, "mask", 0, INF,
-               HD95_DEFINITION + ", mean over cases" + PENALTY + "are the image diagonal",
-               _mean_metric("hd95_mm", is_unit=False)),
-        Metric("assd_mm", "ASSD", task, "mm", False, "mask", 0, INF,
-               ASSD_DEFINITION + ", mean over cases" + PENALTY + "are the image diagonal",
-               _mean_metric("assd_mm", is_unit=False)),
-        Metric("volume_error_ml", "Volume error", task, "ml", None, "mask", -INF, INF,
-               "predicted minus reference volume, mean over cases; a structure not returned has "
-               "volume 0", _mean_metric("volume_error_ml", is_unit=False), 0.0),
-        Metric("missed", "Missed structures", task, "", False, "mask", 0, 1,
-               "share of structures in the reference of which nothing was found, failed cases "
-               "among them", _missed),
+        mask("dice", "Dice", "", True, 1, _mean_metric("dice", is_unit=True)),
+        mask("nsd", "NSD", "", True, 1, _mean_metric("nsd", is_unit=True)),
+        mask("hd95_mm", "HD95", "mm", False, INF, _mean_metric("hd95_mm", is_unit=False)),
+        mask("assd_mm", "ASSD", "mm", False, INF, _mean_metric("assd_mm", is_unit=False)),
+        mask("iou", "IoU", "", True, 1, _mean_metric("iou", is_unit=True)),
+        mask("hd_mm", "HD", "mm", False, INF, _mean_metric("hd_mm", is_unit=False)),
+        mask("masd_mm", "MASD", "mm", False, INF, _mean_metric("masd_mm", is_unit=False)),
+        mask("volume_error_ml", "Volume error", "ml", None, INF,
+             _mean_metric("volume_error_ml", is_unit=False), low=-INF, ideal=0.0),
+        mask("relative_volume_error", "Relative volume error", "", None, INF,
+             _mean_metric("relative_volume_error", is_unit=False, among="expected"), low=-1,
+             ideal=0.0),
+        mask("missed", "Missed structures", "", False, 1, _missed),
+        mask("lesion_sensitivity", "Lesion sensitivity", "", True, 1, lesion_sensitivity_of),
+        mask("lesion_precision", "Lesion precision", "", True, 1, lesion_precision_of),
+        mask("lesion_f1", "Lesion F1", "", True, 1, lesion_f1_of),
+        mask("false_lesions", "False lesions per case", "per case", False, INF, false_lesions_of),
     ]  # fmt: skip
 
 

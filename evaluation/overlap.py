@@ -16,6 +16,13 @@ def check_masks(reference: BoolArray, predicted: BoolArray) -> None:
         )
 
 
+def check_spacing(spacing_mm: tuple[float, ...], n_axes: int) -> None:
+    """Raise ValueError unless there is one finite length above 0 for each axis."""
+    lengths = np.asarray(spacing_mm, float)
+    if lengths.shape != (n_axes,) or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise ValueError(f"spacing_mm {spacing_mm} must have {n_axes} lengths above 0")
+
+
 def dice(reference: BoolArray, predicted: BoolArray) -> float:
     """Twice the overlap over the sum of both; nan when both are empty.
 
@@ -36,6 +43,26 @@ def dice(reference: BoolArray, predicted: BoolArray) -> float:
     return 2 * int(np.count_nonzero(reference & predicted)) / size
 
 
+def iou(reference: BoolArray, predicted: BoolArray) -> float:
+    """Overlap over union (Jaccard index); nan when both are empty.
+
+    Parameters
+    ----------
+    reference, predicted : ndarray of bool
+        Masks of one structure.
+
+    Examples
+    --------
+    >>> iou(np.array([True, True, False]), np.array([True, False, False]))
+    0.5
+    """
+    check_masks(reference, predicted)
+    union = int(np.count_nonzero(reference | predicted))
+    if union == 0:
+        return float("nan")
+    return int(np.count_nonzero(reference & predicted)) / union
+
+
 def volume_ml(mask: BoolArray, spacing_mm: tuple[float, ...]) -> float:
     """Volume of a mask in millilitres; an area in 2-D counts as one slice of 1 mm.
 
@@ -51,8 +78,7 @@ def volume_ml(mask: BoolArray, spacing_mm: tuple[float, ...]) -> float:
     >>> volume_ml(np.ones((10, 10, 10), bool), (1.0, 1.0, 2.0))
     2.0
     """
-    if len(spacing_mm) != mask.ndim or min(spacing_mm) <= 0:
-        raise ValueError(f"spacing_mm {spacing_mm} must have {mask.ndim} lengths above 0")
+    check_spacing(spacing_mm, mask.ndim)
     return int(np.count_nonzero(mask)) * float(np.prod(spacing_mm)) / 1000
 
 

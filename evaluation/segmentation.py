@@ -1,37 +1,55 @@
-"""The figures of one structure in one case, and what a missing structure costs.
+"""The figures of one structure in one case, and of all structures of a label map.
 
-Nothing is dropped from a mean because it went wrong. A structure that was missed, invented, or
-never returned because the tool failed has Dice 0, NSD 0, and the image's diagonal as its distance:
-a declared penalty, counted and shown. Only a structure that is in neither mask has no figure.
+Nothing is dropped from a mean because it went wrong: what stands for a structure that was missed,
+invented, or never returned because the tool failed is said by `MissingStructure`, and counted.
 """
 
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from evaluation.detection import LESION_COUNTS, match_lesions
 from evaluation.estimates import BoolArray
-from evaluation.overlap import check_masks, dice, volume_ml
-from evaluation.surface import assd, diagonal_mm, hd95, nsd, surface_distances
+from evaluation.missing import ABSENT, FAILED, FOUND, MISSED, SPURIOUS, MissingStructure
+from evaluation.overlap import check_masks, check_spacing, dice, iou, volume_ml
+from evaluation.surface import (
+    assd,
+    bounding_box,
+    hd,
+    hd95,
+    masd,
+    nsd,
+    surface_distances,
+    union_box,
+)
 
-FOUND, MISSED, SPURIOUS, ABSENT, FAILED = "found", "missed", "spurious", "absent", "failed"
+OVERLAPS = ("dice", "iou", "nsd")
+DISTANCES = ("hd95_mm", "hd_mm", "assd_mm", "masd_mm")
+VOLUMES = ("volume_reference_ml", "volume_predicted_ml", "volume_error_ml")
 
-CASE_METRICS = {
-    "dice": "",
-    "nsd": "",
-    "hd95_mm": "mm",
-    "assd_mm": "mm",
-    "volume_reference_ml": "ml",
-    "volume_predicted_ml": "ml",
-    "volume_error_ml": "ml",
+CASE_METRICS: dict[str, str] = {
+    **dict.fromkeys(OVERLAPS, ""),
+    **dict.fromkeys(DISTANCES, "mm"),
+    **dict.fromkeys(VOLUMES, "ml"),
+    "relative_volume_error": "",
+    **dict.fromkeys(LESION_COUNTS, ""),
 }
-"""Figures of a case and their units."""
+"""Figures of a case and their units; the counts of lesions only where they are asked for."""
 
 MEAN = "mean"
 """The structure that stands for the mean over the structures of a case."""
 
-OVER_STRUCTURES = ("dice", "nsd", "hd95_mm", "assd_mm")
+OVER_STRUCTURES = (*OVERLAPS, *DISTANCES)
+
+NAN = float("nan")
+DEFAULT = MissingStructure()
 
 CaseMetrics = dict[str, float | str]
+LabelMap = NDArray[np.integer[Any]]
 
 
 def case_metrics_of(
@@ -40,6 +58,8 @@ def case_metrics_of(
     *,
     spacing_mm: tuple[float, ...],
     tolerance_mm: float | None,
+    missing: MissingStructure = DEFAULT,
+    lesion_iou: float | None = None,
 ) -> CaseMetrics:
     """Return the figures of one structure in one case.
 
@@ -51,15 +71,23 @@ def case_metrics_of(
         Distance between voxels along each axis.
     tolerance_mm : float or None
         Tolerance of NSD; without it NSD is nan.
+    missing : MissingStructure
+        What stands for a structure that a mask lacks.
+    lesion_iou : float or None
+        With it the connected parts are matched as lesions at this IoU and counted.
 
     Returns
     -------
     dict
         The names of ``CASE_METRICS`` and ``outcome``: found, missed, spurious or absent.
 
+    Raises
+    ------
+    ValueError
+        If the masks are not bool, differ in shape, or do not fit ``spacing_mm``.
+
     Examples
     --------
-    >>> import numpy as np
     >>> a, b = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
     >>> a[5, 10:20] = b[5, 10:20] = b[25, 10] = True
     >>> found = case_metrics_of(a, b, spacing_mm=(1.0, 1.0), tolerance_mm=1.0)
@@ -67,33 +95,22 @@ def case_metrics_of(
     (10.0, 'found')
     """
     check_masks(reference, predicted)
-    volumes = volume_ml(reference, spacing_mm), volume_ml(predicted, spacing_mm)
-    is_there, is_found = bool(reference.any()), bool(predicted.any())
-    if not is_there and not is_found:
-        nothing: CaseMetrics = dict.fromkeys(CASE_METRICS, float("nan"))
-        nothing |= {"volume_reference_ml": 0.0, "volume_predicted_ml": 0.0, "outcome": ABSENT}
-        return nothing
-    if not (is_there and is_found):
-        diagonal = diagonal_mm(reference.shape, spacing_mm)
-        return _penalty(*volumes, diagonal, tolerance_mm, MISSED if is_there else SPURIOUS)
-    d_reference, d_predicted = surface_distances(reference, predicted, spacing_mm)
-    share = float("nan")
-    if tolerance_mm is not None:
-        share = nsd(d_reference, d_predicted, tolerance_mm)
-    return {
-        "dice": dice(reference, predicted),
-        "nsd": share,
-        "hd95_mm": hd95(d_reference, d_predicted),
-        "assd_mm": assd(d_reference, d_predicted),
-        "volume_reference_ml": volumes[0],
-        "volume_predicted_ml": volumes[1],
-        "volume_error_ml": volumes[1] - volumes[0],
-        "outcome": FOUND,
-    }
+    check_spacing(spacing_mm, reference.ndim)
+    boxes = bounding_box(reference), bounding_box(predicted)
+    box = union_box(boxes[0] or boxes[1], boxes[1] or boxes[0]) or _nothing(reference.ndim)
+    distance = missing.distance_mm(reference.shape, spacing_mm)
+    return _figures(
+        reference[box], predicted[box], spacing_mm, tolerance_mm, missing, distance, lesion_iou
+    )
 
 
 def failed_case_metrics(
-    reference: BoolArray, *, spacing_mm: tuple[float, ...], tolerance_mm: float | None
+    reference: BoolArray,
+    *,
+    spacing_mm: tuple[float, ...],
+    tolerance_mm: float | None,
+    missing: MissingStructure = DEFAULT,
+    lesion_iou: float | None = None,
 ) -> CaseMetrics:
     """Return the figures of a case the tool failed on or refused: the penalty of a miss.
 
@@ -105,36 +122,189 @@ def failed_case_metrics(
         Distance between voxels along each axis.
     tolerance_mm : float or None
         Tolerance of NSD; without it NSD is nan.
+    missing : MissingStructure
+        How large the penalty is.
+    lesion_iou : float or None
+        With it the lesions of the reference are counted, all of them missed.
 
     Examples
     --------
-    >>> import numpy as np
     >>> cube = np.ones((4, 4, 4), bool)
     >>> failed_case_metrics(cube, spacing_mm=(1.0, 1.0, 1.0), tolerance_mm=1.0)["dice"]
     0.0
     """
-    diagonal = diagonal_mm(reference.shape, spacing_mm)
-    volume = volume_ml(reference, spacing_mm)
-    return _penalty(volume, 0.0, diagonal, tolerance_mm, FAILED)
+    distance = missing.distance_mm(reference.shape, spacing_mm)
+    box = bounding_box(reference) or _nothing(reference.ndim)
+    truth = reference[box]
+    counts = _lesions(truth, np.zeros_like(truth), lesion_iou)
+    return _penalty(volume_ml(truth, spacing_mm), 0.0, distance, tolerance_mm, FAILED) | counts
+
+
+def label_map_metrics(
+    reference: LabelMap,
+    predicted: LabelMap | None,
+    labels: Mapping[str, int],
+    *,
+    spacing_mm: tuple[float, ...],
+    tolerance_mm: float | Mapping[str, float] | None,
+    missing: MissingStructure = DEFAULT,
+    lesions: Mapping[str, float] | None = None,
+) -> dict[str, CaseMetrics]:
+    """Return the figures of every structure of a label map, each computed on its own crop.
+
+    Parameters
+    ----------
+    reference, predicted : ndarray of int, shape (X, Y) or (X, Y, Z)
+        Label maps on one grid; a predicted None is a case the tool failed on.
+    labels : mapping of str to int
+        Structures and their label values, above 0.
+    spacing_mm : tuple of float
+        Distance between voxels along each axis.
+    tolerance_mm : float, mapping of str to float, or None
+        Tolerance of NSD, for all structures or each.
+    missing : MissingStructure
+        What stands for a structure that a map lacks.
+    lesions : mapping of str to float
+        Structures whose connected parts are matched as lesions, and at what IoU.
+
+    Returns
+    -------
+    dict of str to dict
+        What `case_metrics_of` says of each structure, or `failed_case_metrics`.
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape or hold no whole numbers, or a label is below 1.
+
+    Examples
+    --------
+    >>> a = np.array([[0, 1, 1], [2, 2, 0]])
+    >>> found = label_map_metrics(
+    ...     a, np.where(a == 2, 0, a), {"left": 1, "right": 2},
+    ...     spacing_mm=(1.0, 1.0), tolerance_mm=1.0)
+    >>> found["left"]["dice"], found["right"]["outcome"]
+    (1.0, 'missed')
+    """
+    check_spacing(spacing_mm, reference.ndim)
+    distance = missing.distance_mm(reference.shape, spacing_mm)
+    boxes = _boxes(reference, labels, "reference")
+    others: dict[str, tuple[slice, ...] | None] = {}
+    if predicted is not None:
+        if predicted.shape != reference.shape:
+            raise ValueError(
+                f"reference {reference.shape} and predicted {predicted.shape} must match"
+            )
+        others = _boxes(predicted, labels, "predicted")
+    found: dict[str, CaseMetrics] = {}
+    for name, value in labels.items():
+        one, other = boxes[name], others.get(name)
+        box = union_box(one or other, other or one) or _nothing(reference.ndim)
+        mm = tolerance_mm.get(name) if isinstance(tolerance_mm, Mapping) else tolerance_mm
+        lesion_iou = (lesions or {}).get(name)
+        truth = reference[box] == value
+        if predicted is None:
+            volume = volume_ml(truth, spacing_mm)
+            found[name] = _penalty(volume, 0.0, distance, mm, FAILED)
+            found[name] |= _lesions(truth, np.zeros_like(truth), lesion_iou)
+        else:
+            found[name] = _figures(
+                truth, predicted[box] == value, spacing_mm, mm, missing, distance, lesion_iou
+            )
+    return found
+
+
+def _boxes(
+    label_map: LabelMap, labels: Mapping[str, int], name: str
+) -> dict[str, tuple[slice, ...] | None]:
+    """Return the box of each structure, all found in one pass over the map."""
+    from scipy.ndimage import find_objects
+
+    if not np.issubdtype(label_map.dtype, np.integer):
+        raise ValueError(f"{name} is {label_map.dtype}; a label map holds whole numbers")
+    odd = {n: v for n, v in labels.items() if v < 1}
+    if odd:
+        raise ValueError(f"labels {odd} must be 1 or above: 0 is background")
+    found = find_objects(label_map, max_label=max(labels.values(), default=0))
+    return {n: found[v - 1] for n, v in labels.items()}
+
+
+def _nothing(n_axes: int) -> tuple[slice, ...]:
+    return (slice(0, 0),) * n_axes
+
+
+def _figures(
+    reference: BoolArray,
+    predicted: BoolArray,
+    spacing_mm: tuple[float, ...],
+    tolerance_mm: float | None,
+    missing: MissingStructure,
+    distance: float,
+    lesion_iou: float | None,
+) -> CaseMetrics:
+    """Return the figures from crops; `distance` is the penalty, which is of the whole image."""
+    volumes = volume_ml(reference, spacing_mm), volume_ml(predicted, spacing_mm)
+    counts = _lesions(reference, predicted, lesion_iou)
+    if not any(volumes):
+        return _absent(missing, tolerance_mm) | counts
+    if not all(volumes):
+        outcome = MISSED if volumes[0] else SPURIOUS
+        return _penalty(*volumes, distance, tolerance_mm, outcome) | counts
+    d = surface_distances(reference, predicted, spacing_mm)
+    found: CaseMetrics = {
+        "dice": dice(reference, predicted),
+        "iou": iou(reference, predicted),
+        "nsd": NAN if tolerance_mm is None else nsd(*d, tolerance_mm),
+        "hd95_mm": hd95(*d),
+        "hd_mm": hd(*d),
+        "assd_mm": assd(*d),
+        "masd_mm": masd(*d),
+        **_volumes(*volumes),
+        "outcome": FOUND,
+    }
+    return found | counts
+
+
+def _absent(missing: MissingStructure, tolerance_mm: float | None) -> CaseMetrics:
+    perfect = missing.counts_absent
+    found: CaseMetrics = dict.fromkeys(OVERLAPS, 1.0 if perfect else NAN)
+    found |= dict.fromkeys(DISTANCES, 0.0 if perfect else NAN)
+    if tolerance_mm is None:
+        found["nsd"] = NAN
+    found |= _volumes(0.0, 0.0)
+    if not perfect:
+        found["volume_error_ml"] = NAN
+    return found | {"outcome": ABSENT}
 
 
 def _penalty(
     volume_reference: float,
     volume_predicted: float,
-    diagonal: float,
+    distance: float,
     tolerance_mm: float | None,
     outcome: str,
 ) -> CaseMetrics:
-    return {
-        "dice": 0.0,
-        "nsd": float("nan") if tolerance_mm is None else 0.0,
-        "hd95_mm": diagonal,
-        "assd_mm": diagonal,
-        "volume_reference_ml": volume_reference,
-        "volume_predicted_ml": volume_predicted,
-        "volume_error_ml": volume_predicted - volume_reference,
-        "outcome": outcome,
-    }
+    found: CaseMetrics = dict.fromkeys(OVERLAPS, 0.0)
+    if tolerance_mm is None:
+        found["nsd"] = NAN
+    found |= dict.fromkeys(DISTANCES, distance)
+    found |= _volumes(volume_reference, volume_predicted)
+    return found | {"outcome": outcome}
+
+
+def _volumes(reference: float, predicted: float) -> CaseMetrics:
+    error = predicted - reference
+    found: CaseMetrics = dict(zip(VOLUMES, (reference, predicted, error), strict=True))
+    # A share of nothing is no number: an invented structure stands under volume_error_ml alone.
+    return found | {"relative_volume_error": error / reference if reference else NAN}
+
+
+def _lesions(reference: BoolArray, predicted: BoolArray, at: float | None) -> CaseMetrics:
+    if at is None:
+        return {}
+    match = match_lesions(reference, predicted, iou=at)
+    numbers = (match.n_reference, match.n_found, match.n_false)
+    return dict(zip(LESION_COUNTS, map(float, numbers), strict=True))
 
 
 def case_rows(
@@ -172,20 +342,22 @@ def case_rows(
     ]
 
 
-def with_mean_rows(case_metrics: pd.DataFrame) -> pd.DataFrame:
-    """Add rows for the mean over the structures of each case, absent ones left out.
+def with_mean_rows(case_metrics: pd.DataFrame, missing: MissingStructure = DEFAULT) -> pd.DataFrame:
+    """Add rows for the mean over the structures of each case.
 
     Parameters
     ----------
     case_metrics : DataFrame
         One row per case, structure and metric.
+    missing : MissingStructure
+        Whether absent structures are left out or count as perfect.
 
     Returns
     -------
     DataFrame
         The table and, where it has two structures or more and no such rows yet, the rows of
-        structure ``mean`` for Dice, NSD, HD95 and ASSD. The outcome of a mean is the worst of
-        its structures: failed, missed, spurious, found, absent.
+        structure ``mean`` for the metrics of ``OVER_STRUCTURES``. The outcome of a mean is the
+        worst of its structures: failed, missed, spurious, found, absent.
     """
     structures = set(case_metrics["structure"])
     if MEAN in structures or len(structures) < 2:
@@ -193,14 +365,19 @@ def with_mean_rows(case_metrics: pd.DataFrame) -> pd.DataFrame:
     table = case_metrics[case_metrics["metric"].isin(OVER_STRUCTURES)]
     keys = ["case_id", "metric"]
     # A nan that is not an absence (no tolerance given) must make the mean nan, not shrink it.
-    present = table[table["outcome"] != ABSENT]
-    mean = present.groupby(keys, sort=False)["value"].agg(lambda v: v.mean(skipna=False))
+    present = table if missing.counts_absent else table[table["outcome"] != ABSENT]
+    mean = present.groupby(keys, sort=False)["value"].agg(_mean)
     worst = table.groupby(keys, sort=False)["outcome"].agg(_worst)
     first = table.drop_duplicates(keys).set_index(keys)
     rows = first.assign(
         structure=MEAN, value=mean.reindex(first.index), outcome=worst.reindex(first.index)
     ).reset_index()
     return pd.concat([case_metrics, rows[case_metrics.columns]], ignore_index=True)
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return math.fsum(known) / len(known)
 
 
 def _worst(outcomes: Iterable[str]) -> str:

@@ -13,9 +13,11 @@ from evaluation import (
     evaluate_segmentation,
     metrics_of,
 )
+from evaluation.detection import LESION_COUNTS, LESION_METRICS
 from evaluation.estimates import two_sided_z
 from evaluation.resampling import Weights
 from evaluation.samples import Sample
+from evaluation.segmentation import CASE_METRICS
 from evaluation.statistic import estimate_of, limits_of
 
 rows = st.lists(
@@ -34,6 +36,7 @@ every = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 COUNTED = {
     # Shares of counts: what is counted, and among what, beside the figures per case.
     "missed": "expected",
+    **dict.fromkeys(LESION_METRICS, "n_lesions_reference"),
 }
 
 
@@ -51,16 +54,20 @@ def sample_of(cases, task, n_patients=8):
         "present": (y | d | failed).astype(float),
         "missed": (y & (~d | failed)).astype(float),
         "expected": y.astype(float),
+        "n_lesions_reference": 3.0 * y,
+        "n_lesions_found": 3.0 * (y & d & ~failed),
+        "n_false_lesions": 2.0 * (d & ~y & ~failed),
     }
     lost = failed | (y != d)
     for metric in metrics_of("segmentation"):
         if np.isfinite(metric.ideal):
-            figure = 5 - 10 * s
+            figure = np.maximum(5 - 10 * s, metric.low)
         elif metric.high == 1:
             figure = np.where(lost, 0.0 if metric.higher_is_better else 1.0, s)
         else:
             figure = np.where(lost, 110.0, 10 * s)
-        values.setdefault(metric.name, figure)
+        if metric.name not in COUNTED:
+            values[metric.name] = figure
     return Sample(patient=patient, n_patients=n_patients, failed=failed, values=values)
 
 
@@ -213,6 +220,10 @@ def test_an_answer_for_nobody_is_the_worst_there_is(metric):
     if metric.name.startswith("calibration"):
         assert statistic.why == "0 positives"
         return
+    if metric.name in ("lesion_precision", "false_lesions"):
+        # Whoever returns nothing returns nothing false: the lesions not found stand elsewhere.
+        assert statistic.why in ("no lesion was predicted", "no case was answered")
+        return
     assert np.isfinite(statistic.value)
     if metric.name == "average_precision":
         # All are called before the first diseased case is: the prevalence is left.
@@ -315,7 +326,7 @@ def evaluated(task, **columns):
     table = table.assign(**columns)
     plan = EvaluationPlan(
         task, ("a",), ("a",), "dice" if task == "segmentation" else "roc_auc", ("sex",),
-        operating_points={"a": 0.5}, tolerance_mm={"a": 1.0}, n_boot=100,
+        operating_points={"a": 0.5}, tolerance_mm={"a": 1.0}, lesions={"a": 0.1}, n_boot=100,
     )  # fmt: skip
     if task == "classification":
         table = table.assign(target="a", y_true=sample.y_true.astype(float), y_score=sample.y_score)
@@ -325,11 +336,13 @@ def evaluated(task, **columns):
         np.where(sample.values["present"] == 0, "absent",
                  np.where(sample.values["expected"] > 0, "found", "spurious")),
     )  # fmt: skip
-    names = [m.name for m in metrics_of(task) if m.name not in COUNTED]
+    names = [name for name in CASE_METRICS if name in sample.values]
     parts = [
         table.assign(
             structure="a", metric=name, unit="", outcome=outcome,
-            value=np.where(outcome == "absent", np.nan, sample.values[name]),
+            value=np.where(
+                (outcome == "absent") & (name not in LESION_COUNTS), np.nan, sample.values[name]
+            ),
         )
         for name in names
     ]  # fmt: skip
