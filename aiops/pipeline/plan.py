@@ -62,8 +62,30 @@ def _table_plan(experiment: Experiment, members: tuple[str, ...]) -> dict[str, A
         "members": list(members),
         "budget_minutes": train.budget_minutes,
         "steps": rounds,
-        "summary": {"model": name, "rounds": rounds, "members": len(members)},
+        "summary": {
+            "model": name,
+            "rounds": rounds,
+            "members": len(members),
+            **_mitigation_summary(experiment),
+        },
     }
+
+
+def _mitigation_summary(experiment: Experiment) -> dict[str, str]:
+    """Return what is done against unfairness, and what it takes, for the person who plans."""
+    from aiops.pipeline.mitigation import title_of
+    from aiops.pipeline.operating import WARNING
+
+    train = experiment.train
+    if train is None or train.mitigation is None:
+        return {}
+    told = title_of(train.mitigation)
+    if not train.mitigation.is_learnt:
+        return {
+            "mitigation": f"{told}. {WARNING.format(by=' and '.join(train.mitigation.attributes))}"
+        }
+    twice = "" if experiment.data.modality == "table" else "; it takes twice the time"
+    return {"mitigation": f"{told}; the model without it is trained too, for comparison{twice}"}
 
 
 def _refuse(key: str, name: str, known: list[str]) -> None:
@@ -112,6 +134,8 @@ def _network_plan(
         steps=train.steps,
     )
     validations = recipe.steps // recipe.validate_every
+    # A mitigation learns twice, with and without it: what it costs is measured.
+    n_trained = n_members * (2 if train.remedy else 1)
     seconds = recipe.steps * step_s + validations * predict_s * len(tune_ids)
     voxels = float(np.mean([image.numel() for image in probe.images]))
     plan = {
@@ -124,13 +148,13 @@ def _network_plan(
         "steps": recipe.steps,
         "seconds_per_step": step_s,
         "seconds_per_prediction": predict_s,
-        "expected_minutes": n_members * seconds / 60,
+        "expected_minutes": n_trained * seconds / 60,
         # Float images and their augmented copies, byte labels.
         "memory_gb": 5 * voxels * (len(train_ids) + len(tune_ids)) / 2**30,
         "device": where,
         "threads": torch.get_num_threads(),
     }
-    return {**plan, "summary": _summary(plan)}
+    return {**plan, "summary": _summary(plan) | _mitigation_summary(experiment)}
 
 
 def _summary(plan: dict[str, Any]) -> dict[str, Any]:

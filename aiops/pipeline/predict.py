@@ -16,6 +16,8 @@ from aiops.data.images import write_mask_like
 from aiops.errors import DataError
 from aiops.files import read_json, write_table
 from aiops.pipeline.arrays import fitted, image_of, member_parts
+from aiops.pipeline.mitigation import UNMITIGATED
+from aiops.pipeline.operating import decisions_by_group
 from aiops.pipeline.prepare import audited, part_of
 from aiops.pipeline.workspace import Workspace
 from aiops.provenance import json_hash
@@ -28,16 +30,27 @@ BATCH = 64
 
 
 def predict_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:
-    """Write predictions.parquet, or masks.parquet and the masks."""
+    """Write predictions.parquet, or masks.parquet and the masks.
+
+    Where something is done against unfairness, what the model without it says stands beside them
+    in predictions_unmitigated.parquet or masks_unmitigated.parquet, for comparison alone.
+    """
     cases = audited(workspace)
     parts = part_of(workspace)
     experiment = workspace.experiment
-    if experiment.task == "segmentation":
-        table = _mask_rows(workspace, cases, parts, progress)
-        write_table(workspace.path("masks.parquet"), table)
-    else:
-        table = _score_rows(workspace, cases, parts, progress)
-        write_table(workspace.path("predictions.parquet"), table)
+    mitigation = experiment.train.mitigation if experiment.train else None
+    rows, name = (
+        (_mask_rows, "masks") if experiment.task == "segmentation" else (_score_rows, "predictions")
+    )
+    table = rows(workspace, cases, parts, progress)
+    if mitigation:
+        other = table if not mitigation.is_learnt else rows(
+            workspace, cases, parts, progress, UNMITIGATED
+        )  # fmt: skip
+        write_table(workspace.path(f"{name}_unmitigated.parquet"), other)
+    if mitigation and not mitigation.is_learnt:
+        table = table.assign(y_pred=decisions_by_group(table, experiment, cases.patients_known))
+    write_table(workspace.path(f"{name}.parquet"), table)
     failed = table[table["status"] != "ok"]
     return {
         "n_rows": len(table),
@@ -46,19 +59,26 @@ def predict_cases(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     }
 
 
-def load_members(workspace: Workspace) -> "dict[str, Model]":
+def trained_members(workspace: Workspace, room: str = "") -> dict[str, Any]:
+    """Return what training.json says of each member: of the released ones, or of a room's."""
+    told: dict[str, Any] = read_json(workspace.need("training.json", "train"))
+    found: dict[str, Any] = told["unmitigated" if room == UNMITIGATED else "members"]
+    return found
+
+
+def load_members(workspace: Workspace, room: str = "") -> "dict[str, Model]":
     """Return the trained networks by member, refusing bytes that are not those trained."""
     from models.inference import load_model
 
-    trained = read_json(workspace.need("training.json", "train"))["members"]
+    trained = trained_members(workspace, room)
     device = read_json(workspace.path("plan.json"))["device"]
     found = {}
     for name in workspace.members:
-        model = load_model(workspace.path("model") / name, device)
+        model = load_model(workspace.path(f"{room}model") / name, device)
         if model.digest != trained[name]["digest"]:
             raise DataError(
                 f"the saved model '{name}' is not the one that was trained",
-                where=str(workspace.path("model") / name),
+                where=str(workspace.path(f"{room}model") / name),
                 fix=f"aiops train {workspace.config.path} --fresh",
             )
         found[name] = model
@@ -75,7 +95,11 @@ def _about(cases: Cases, parts: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def _score_rows(
-    workspace: Workspace, cases: Cases, parts: dict[str, dict[str, Any]], progress: Progress
+    workspace: Workspace,
+    cases: Cases,
+    parts: dict[str, dict[str, Any]],
+    progress: Progress,
+    room: str = "",
 ) -> pd.DataFrame:
     experiment = workspace.experiment
     truth = cases.frame.set_index("case_id")
@@ -85,8 +109,8 @@ def _score_rows(
         digest = json_hash({name: t.score for name, t in experiment.findings.items()})
     else:
         predicts = _table_scores if experiment.data.modality == "table" else _network_scores
-        found = list(predicts(workspace, cases, parts, progress))
-        trained = read_json(workspace.path("training.json"))["members"]
+        found = list(predicts(workspace, cases, parts, progress, room))
+        trained = trained_members(workspace, room)
         digest = json_hash({name: m["digest"] for name, m in trained.items()})
     tables = []
     columns = {case_id: scores for case_id, scores, _ in found}
@@ -143,9 +167,13 @@ def _pooled(by_member: list[dict[str, tuple[list[float], str]]]) -> Scored:
 
 
 def _network_scores(
-    workspace: Workspace, cases: Cases, parts: dict[str, dict[str, Any]], progress: Progress
+    workspace: Workspace,
+    cases: Cases,
+    parts: dict[str, dict[str, Any]],
+    progress: Progress,
+    room: str,
 ) -> Scored:
-    models = load_members(workspace)
+    models = load_members(workspace, room)
     rows = cases.frame.set_index("case_id", drop=False)
     by_member = []
     for member, asked in _asked(workspace, cases, parts):
@@ -191,14 +219,18 @@ def _first_line(fault: Exception) -> str:
 
 
 def _table_scores(
-    workspace: Workspace, cases: Cases, parts: dict[str, dict[str, Any]], progress: Progress
+    workspace: Workspace,
+    cases: Cases,
+    parts: dict[str, dict[str, Any]],
+    progress: Progress,
+    room: str,
 ) -> Scored:
     from models.baselines import load_table
 
     frame = cases.features().set_axis(cases.frame["case_id"])
     by_member = []
     for member, asked in _asked(workspace, cases, parts):
-        folder = workspace.path("model") / member
+        folder = workspace.path(f"{room}model") / member
         columns = [
             load_table(folder / f"{name}.skops").predict_proba(frame.loc[asked])
             for name in workspace.experiment.findings
@@ -209,17 +241,21 @@ def _table_scores(
 
 
 def _mask_rows(
-    workspace: Workspace, cases: Cases, parts: dict[str, dict[str, Any]], progress: Progress
+    workspace: Workspace,
+    cases: Cases,
+    parts: dict[str, dict[str, Any]],
+    progress: Progress,
+    room: str = "",
 ) -> pd.DataFrame:
     experiment = workspace.experiment
     about = _about(cases, parts)
     test = about[about["split"] == "test"]
     rows = cases.frame.set_index("case_id", drop=False)
-    models = {} if experiment.is_vendor else load_members(workspace)
+    models = {} if experiment.is_vendor else load_members(workspace, room)
     done = []
     for i, case_id in enumerate(test["case_id"], start=1):
         row = rows.loc[case_id].to_dict()
-        path = workspace.path("masks") / f"{_file_name(case_id)}.nii.gz"
+        path = workspace.path(f"{room}masks") / f"{_file_name(case_id)}.nii.gz"
         if experiment.is_vendor:
             predicted, reason = str(row["predicted"]), ""
         else:

@@ -325,25 +325,26 @@ def test_a_mitigation_is_read(tmp_path, keys):
     assert read_config(path).experiment.train.mitigation is None
 
 
+GRID, THRESHOLDS = {"method": "grid_search"}, {"method": "group_thresholds"}
+NO_POINT = TABLE.replace("operating_point: {sensitivity: 0.7}\n", "")
+SUPPLIED = TABLE.replace("{sensitivity: 0.7}", "{threshold: 0.7}")
+
+
 @pytest.mark.parametrize(
     ("text", "keys", "key", "words"),
     [
-        (TABLE, {"method": "reweight"}, "method", "'reweight' is not allowed | did you mean 'reweigh'?"),
-        (TABLE, {"attribute": "rase"}, "attribute", "an attribute under data.attributes | did you mean 'race'?"),
+        (TABLE, {"method": "reweight"}, "method", "not allowed | did you mean 'reweigh'?"),
+        (TABLE, {"attribute": "rase"}, "attribute", "data.attributes | did you mean 'race'?"),
         (TABLE, {"attribute": "[race, race]"}, "attribute", "names an attribute twice | keep one"),
-        (TABLE, {"grid_size": 21}, "grid_size", "is read by grid_search alone, not by reweigh | delete it"),
-        (TABLE, {"method": "grid_search", "least": 50}, "least", "by group_thresholds alone, not by grid_search"),
-        (TABLE, {"method": "grid_search", "constraint": "parity"}, "constraint", "'parity' is not allowed"),
-        (TABLE.replace("operating_point: {sensitivity: 0.7}\n", ""), {"method": "grid_search"}, "method",
-         "it needs an operating point | e.g. `operating_point: {sensitivity: 0.9}`"),
-        (TABLE.replace("operating_point: {sensitivity: 0.7}\n", ""), {"method": "group_thresholds"}, "method",
-         "group_thresholds needs an operating point to reach in each group"),
-        (TABLE.replace("{sensitivity: 0.7}", "{threshold: 0.7}"), {"method": "group_thresholds"}, "method",
-         "group_thresholds chooses thresholds, but operating_point gives one"),
-        (GOOD, {"method": "grid_search", "attribute": "sex"}, "method",
-         "is for tables alone | `method: reweigh` or `balanced_sampling` for images"),
+        (TABLE, {"grid_size": 21}, "grid_size", "by grid_search alone, not by reweigh | delete it"),
+        (TABLE, {**GRID, "least": 50}, "least", "by group_thresholds alone, not by grid_search"),
+        (TABLE, {**GRID, "constraint": "parity"}, "constraint", "'parity' is not allowed"),
+        (NO_POINT, GRID, "method", "needs an operating point | e.g. `operating_point: {sens"),
+        (NO_POINT, THRESHOLDS, "method", "needs an operating point to reach in each group"),
+        (SUPPLIED, THRESHOLDS, "method", "chooses thresholds, but operating_point gives one"),
+        (GOOD, {**GRID, "attribute": "sex"}, "method", "for tables alone | `method: reweigh` or"),
     ],
-)  # fmt: skip
+)
 def test_a_mitigation_that_does_not_fit_is_told_with_its_remedy(tmp_path, text, keys, key, words):
     found = problems(tmp_path, text, *mitigated(**keys))
     assert set(found) == {f"train.mitigation.{key}"}
