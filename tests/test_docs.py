@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -52,11 +53,15 @@ def test_the_readme_names_make_targets_that_exist():
 def test_every_example_of_a_command_parses():
     for name in (n for names in SECTIONS.values() for n in names):
         command = cli.get_command(None, name)
-        example = command.epilog.removeprefix("Example: ").split("   ")[0]
-        words = shlex.split(example)
-        assert words[:2] == ["aiops", name]
-        known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
-        assert {w for w in words if w.startswith("--")} <= known
+        known = [([name], command)]
+        if isinstance(command, click.Group):
+            known += [([name, verb], inner) for verb, inner in command.commands.items()]
+        for path, one in known:
+            example = one.epilog.removeprefix("Example: ").split("   ")[0]
+            words = shlex.split(example)
+            assert words[: 1 + len(path)] == ["aiops", *path]
+            options = {o for p in one.params for o in (*p.opts, *p.secondary_opts)}
+            assert {w for w in words if w.startswith("--")} <= options
 
 
 def test_the_changelog_has_the_version():

@@ -66,7 +66,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The files of a run, read once, with their hashes."""
+    """The files of a run, read once, with their hashes.
+
+    `hidden` holds target, attribute and group of each gap whose figures may not leave the team, and
+    why: an answer is shared more widely than the tables it is read from.
+    """
 
     experiment: Experiment
     evaluation: Mapping[str, Any]
@@ -75,6 +79,7 @@ class Evidence:
     run_id: str | None = None
     run_name: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
 
 def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Evidence:
@@ -101,6 +106,7 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
             )
     if experiment is None:
         experiment = read_experiment(run_dir)
+    gaps = read_table(run_dir / "gaps.parquet")
     audit = run_dir / "audit.json"
     run = run_dir / "run.json"
     told = read_json(run) if run.exists() else {}
@@ -108,7 +114,8 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
         experiment=experiment,
         evaluation=read_json(run_dir / "evaluation.json"),
         audit=read_json(audit) if audit.exists() else None,
-        gaps=read_table(run_dir / "gaps.parquet"),
+        gaps=gaps,
+        hidden=_hidden_groups(read_table(run_dir / "metrics.parquet"), gaps, experiment),
         run_id=told.get("mlflow_run_id"),
         run_name=told.get("run_name", run_dir.name),
         sha256=evidence_hashes(run_dir),
@@ -176,7 +183,7 @@ def no_concern(evidence: Evidence) -> Answer:
     gaps = evidence.gaps
     family = gaps[gaps["prespecified"].astype(bool) & (gaps["verdict"] != "")]
     missing = sorted(set(fairness.attributes) - set(family["attribute"]))
-    rows = [{str(k): v for k, v in row.items()} for row in family.to_dict("records")]
+    rows = [_as_shown(row, evidence.hidden) for row in family.to_dict("records")]
     concern = [row for row in rows if row["verdict"] == "concern"]
     short = [row for row in rows if row["verdict"] not in {"concern", "adequate"}]
     threshold = f"lower bound of every group's gap > −{fairness.margin:g}"
@@ -205,6 +212,8 @@ def no_concern(evidence: Evidence) -> Answer:
 
 def audit_clean(evidence: Evidence) -> Answer:
     """Answer whether each stopping fault is absent, or accepted or left out with a reason."""
+    from aiops.report.disclosure import policy_of, shown_audit
+
     threshold = "no fault that stops, unless accepted or left out for a stated reason"
     if evidence.audit is None:
         return Answer(
@@ -214,11 +223,12 @@ def audit_clean(evidence: Evidence) -> Answer:
     dealt = {c: f for c, f in codes.items() if f["state"] in {"accepted", "excluded"}}
     stops = [code for code, found in codes.items() if found["state"] == "stop" and found["n"]]
     silent = [code for code, found in dealt.items() if not str(found.get("reason") or "").strip()]
+    shown = shown_audit(codes, policy_of(evidence.experiment))
     value = "; ".join(
-        [f"{code} × {codes[code]['n']}: stops" for code in stops]
+        [f"{code} × {shown[code]['n'] or 'few'}: stops" for code in stops]
         + [f"{code} {f['state']}: {f.get('reason') or '?'}" for code, f in dealt.items()]
     )
-    figures = tuple({"code": code, "n": f["n"], "state": f["state"]} for code, f in codes.items())
+    figures = tuple({"code": code, "n": f["n"], "state": f["state"]} for code, f in shown.items())
     if stops or silent:
         reason = "; ".join(
             [f"{code} was found and not dealt with" for code in stops]
@@ -320,6 +330,38 @@ def _with_interval(row: Mapping[str, Any], label: str) -> str:
     return f"{row['target']} {label} {row['value']:.3g}{interval}, n={row['n_patients']} patients"
 
 
+def _hidden_groups(
+    metrics: "pd.DataFrame", gaps: "pd.DataFrame", experiment: Experiment
+) -> dict[tuple[str, str, str], str]:
+    """Return target, attribute and group of the gaps that may not be shown, and why."""
+    from aiops.report.disclosure import is_hidden, policy_of
+    from evaluation.disclosure import suppress
+
+    if gaps.empty:
+        return {}
+    names = ["target", "attribute", "group"]
+    policy = policy_of(experiment)
+    shown = suppress(metrics, gaps, policy=policy).gaps
+    said = {tuple(row[n] for n in names): row["reason"] for row in shown.to_dict("records")}
+    hidden = {}
+    for target, attribute, group in gaps[names].drop_duplicates().itertuples(index=False):
+        # What had to be left out altogether is hidden too.
+        reason = said.get((target, attribute, group), policy.hidden_word)
+        if is_hidden(reason):
+            is_few = reason == policy.hidden_word
+            hidden[target, attribute, group] = "too few patients" if is_few else "figures hidden"
+    return hidden
+
+
+def _as_shown(row: Mapping[Any, Any], hidden: Mapping[tuple[str, str, str], str]) -> dict[str, Any]:
+    told = {str(k): v for k, v in row.items()}
+    why = hidden.get((told["target"], told["attribute"], told["group"]))
+    if why is None:
+        return told
+    lost = ("value", "low_simultaneous", "high_simultaneous", "n_patients", "n_needed")
+    return {**told, **dict.fromkeys(lost), "reason": why}
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -329,6 +371,8 @@ def _group(row: Mapping[str, Any]) -> str:
 
 
 def _worse_off(row: Mapping[str, Any]) -> str:
+    if not _is_number(row["value"]):
+        return f"{_group(row)}: worse than the rest; its figures are hidden"
     return (
         f"{_group(row)}: worse than the rest by {abs(row['value']):.3g} in {row['metric']} "
         f"({abs(row['high_simultaneous']):.3g} to {abs(row['low_simultaneous']):.3g})"

@@ -114,6 +114,25 @@ def test_a_group_too_small_is_named_and_not_counted(make_run):
     assert "how many cannot be said yet" in found["would_decide"]
 
 
+def test_a_concern_on_a_hidden_group_is_told_without_its_figures(make_run):
+    folder = make_run(verdicts=("concern", "concern"), n_patients=(200, 6))
+    found = item(folder, "fairness")
+    assert found["outcome"] == "fail"
+    assert "sex=male, effusion: worse than the rest; its figures are hidden" in found["reason"]
+    # The other group is hidden too: with the total it would give this one away.
+    assert found["reason"].count("its figures are hidden") == 2
+
+
+def test_findings_on_few_patients_are_not_counted_in_the_answer(make_run):
+    folder = make_run(verdicts=("adequate", "adequate"))
+    told = {"severity": "stop", "meaning": "x", "n": 3, "state": "stop", "reason": ""}
+    codes = {"ATTRIBUTE_CONFLICT": told, "FILE_MISSING": told}
+    (folder / "audit.json").write_text(json.dumps({"codes": codes}), encoding="utf-8")
+    found = item(folder, "audit")
+    assert "ATTRIBUTE_CONFLICT × few: stops; FILE_MISSING × 3: stops" in found["value"]
+    assert [figure["n"] for figure in found["figures"]] == [None, 3]
+
+
 def test_a_small_count_in_the_reason_of_a_gap_stays_in_the_table(make_run):
     folder = make_run(verdicts=("adequate", "insufficient evidence"))
     gaps = pd.read_parquet(folder / "gaps.parquet")

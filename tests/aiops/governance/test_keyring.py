@@ -1,0 +1,151 @@
+import itertools
+
+import pytest
+
+from aiops.errors import GateError
+from aiops.governance import ledger
+from aiops.governance.keyring import (
+    DEMO_KEYS,
+    KEYS,
+    enrol,
+    found,
+    read_keyring,
+    revoke,
+)
+from aiops.governance.keys import new_key, open_key
+from aiops.governance.signing import KEYRING_TYPE, seal
+
+pytestmark = pytest.mark.usefixtures("home")
+
+PASSPHRASE = "three odd herons"
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    numbers = itertools.count()
+
+    def pair(person, **more):
+        folder = tmp_path_factory.mktemp(f"key{next(numbers)}")
+        return open_key(new_key(person, folder, PASSPHRASE, **more)[0], PASSPHRASE)
+
+    return pair
+
+
+@pytest.fixture
+def ring(make):
+    lee, cho = make("Dr Lee"), make("Dr Cho")
+    found([(lee, ["chair"]), (cho, ["clinical safety officer"])])
+    return lee, cho
+
+
+def people():
+    return {m.key.person: m.roles for m in read_keyring().in_force("9999")}
+
+
+def test_two_found_a_ring_and_two_take_a_third_in(ring, make):
+    lee, cho = ring
+    ana = make("Ana")
+    enrol(ana.public, ["ai lead"], [lee, cho])
+    assert people() == {
+        "Dr Lee": ("chair",), "Dr Cho": ("clinical safety officer",), "Ana": ("ai lead",)
+    }  # fmt: skip
+    assert read_keyring().faults == ()
+    assert ledger.verify(KEYS) == []
+
+
+def test_a_ring_is_founded_once_and_not_by_one(ring, make):
+    with pytest.raises(GateError, match="founded already"):
+        found([(make("Ana"), ["a"]), (make("Ben"), ["b"])])
+    with pytest.raises(GateError, match="2 different people"):
+        found([(make("Ana", is_demo=True), ["a"]), (make("Ana", is_demo=True), ["b"])], DEMO_KEYS)
+
+
+@pytest.mark.parametrize("who", ["one", "one twice", "one and the owner", "a stranger"])
+def test_too_few_signers_take_nobody_in(ring, make, who):
+    lee, _ = ring
+    ana, again = make("Ana"), make("Dr Lee")
+    signers = {
+        "one": [lee],
+        "one twice": [lee, lee],
+        "one and the owner": [lee, ana],
+        "a stranger": [lee, again],  # the name alone opens nothing
+    }[who]
+    with pytest.raises(GateError, match=r"are needed|nobody enrolled"):
+        enrol(ana.public, ["ai lead"], signers)
+    assert set(people()) == {"Dr Lee", "Dr Cho"}
+
+
+def test_a_second_key_of_one_person_is_no_second_person(ring, make):
+    lee, cho = ring
+    again, ana = make("Dr Lee"), make("Ana")
+    enrol(make("Ben").public, ["qm"], [lee, cho])
+    with pytest.raises(GateError, match="1 members in force other than its owner"):
+        enrol(again.public, ["chair"], [lee, cho])
+    with pytest.raises(GateError, match="nobody enrolled"):
+        enrol(ana.public, ["qm"], [lee, again])
+
+
+def test_a_revoked_key_signs_no_more_and_does_not_come_back(ring, make):
+    lee, cho = ring
+    ana, ben = make("Ana"), make("Ben")
+    enrol(ana.public, ["ai lead"], [lee, cho])
+    revoke(ana.public.key_id, "left the trust", [lee, cho])
+    assert set(people()) == {"Dr Lee", "Dr Cho"}
+    with pytest.raises(GateError, match="signed by 1 members in force"):
+        enrol(ben.public, ["qm"], [lee, ana])
+    with pytest.raises(GateError, match="no key in force has this id"):
+        revoke(ana.public.key_id, "again", [lee, cho])
+    with pytest.raises(GateError, match="is or was in the ring"):
+        enrol(ana.public, ["ai lead"], [lee, cho])
+    member = next(m for m in read_keyring().members if m.key.person == "Ana")
+    assert member.in_force(member.since)
+    assert not member.in_force(member.until)
+
+
+def test_a_revocation_needs_two_and_a_reason(ring):
+    lee, cho = ring
+    with pytest.raises(GateError, match="2 are needed"):
+        revoke(cho.public.key_id, "lost", [lee])
+    with pytest.raises(GateError, match="needs a reason"):
+        revoke(cho.public.key_id, " ", [lee, cho])
+
+
+def test_an_event_cannot_be_played_again(ring, make):
+    lee, cho = ring
+    ana = make("Ana")
+    enrol(ana.public, ["ai lead"], [lee, cho])
+    revoke(ana.public.key_id, "left", [lee, cho])
+    old = ledger.read_all(KEYS)[2]
+    ledger.append(lambda earlier: {"at": old["at"], "envelope": old["envelope"]}, KEYS)
+    ring_now = read_keyring()
+    assert ring_now.faults == ("event 4: this event was recorded before",)
+
+
+def test_a_forged_event_is_left_out_and_told(ring, make):
+    lee, cho = ring
+    eve = make("Eve")
+    enrol(make("Ana").public, ["ai lead"], [lee, cho])
+    entry = {"key_id": eve.public.key_id, "person": "Eve", "public": eve.public.public,
+             "roles": ["chair"]}  # fmt: skip
+    forged = seal({"event": "enrol", "members": [entry], "nonce": "1"}, KEYRING_TYPE, [lee])
+    ledger.append(lambda earlier: {"at": "2027", "envelope": forged}, KEYS)
+    (fault,) = read_keyring().faults
+    assert "signed by 1 members in force other than its owner; 2 are needed" in fault
+    assert "Eve" not in people()
+    assert eve.public.key_id not in {k.key_id for k in read_keyring().public_keys()}
+
+
+def test_demo_keys_hold_for_the_demo_alone(make):
+    demo = [(make(f"Demo {x}", is_demo=True), ["chair"]) for x in "AB"]
+    with pytest.raises(GateError, match="holds for the demo alone"):
+        found(demo)
+    found(demo, DEMO_KEYS)
+    with pytest.raises(GateError, match="holds for the demo alone"):
+        enrol(make("Dr Lee").public, ["chair"], [p for p, _ in demo], DEMO_KEYS)
+    assert read_keyring(KEYS).members == ()
+    assert len(read_keyring(DEMO_KEYS).members) == 2
+
+
+def test_a_key_without_a_role_is_refused(make):
+    with pytest.raises(GateError, match="Ana has no role"):
+        found([(make("Ana"), []), (make("Ben"), ["qm"])])
