@@ -149,11 +149,13 @@ def _pooled(
     """Return pooled figures of all cells; nan for those that were not measured."""
     out = np.full((4, len(cells)), np.nan)
     at = [i for i, s in enumerate(statistics) if is_measured(s)]
+    if not at:
+        return Pooled(out[0], out[1], out[2], out[3])
     some = [statistics[i] for i in at]
     value = np.array([s.value for s in some])
-    levels = np.array([cells[i][1] for i in at]).reshape(len(at), -1)
-    variance = variances(some, alike=False) if some else np.zeros(0)
-    if not at or not np.isfinite(variance).all():
+    levels = np.array([cells[i][1] for i in at])
+    variance = variances(some, alike=False)
+    if not np.isfinite(variance).all():
         return Pooled(out[0], out[1], out[2], out[3])
     worth = np.array([s.n_effective for s in some])
     joint = covariance(some, [cells[i][2] for i in at], variance, n_patients)

@@ -124,3 +124,13 @@ def test_the_order_of_rows_does_not_matter():
     table = predictions()
     shuffled = table.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(table_of(table), table_of(shuffled))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"y_true": 0.0}, {"status": "failed"}, {"sex": None}, {"split": "train"}],
+)
+def test_where_nothing_is_measured_nothing_is_pooled(change):
+    found = table_of(predictions().assign(**change)).query("metric == 'sensitivity'")
+    assert found["pooled"].isna().all()
+    assert set(found["state"]) <= {"not_estimable"}
