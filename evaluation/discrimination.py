@@ -151,8 +151,10 @@ def _ranked(sample: Sample) -> Ranked | str:
 
 
 def _least(sample: Sample) -> tuple[int, str, FloatArray, FloatArray]:
-    ill = sample.by_patient(sample.y_true.astype(float))
-    well = sample.by_patient((~sample.y_true).astype(float))
+    ill, well = (
+        np.bincount(sample.patient[kind], minlength=sample.n_patients).astype(float)
+        for kind in (sample.y_true, ~sample.y_true)
+    )
     n_ill, n_well = int((ill > 0).sum()), int((well > 0).sum())
     if n_ill <= n_well:
         return n_ill, "patients with the finding", ill, well
@@ -187,7 +189,7 @@ def roc_auc_of(sample: Sample) -> Statistic:
     part_ill = _part(sample, sample.y_true, of_positive - auc, few_correction(n_ill))
     part_well = _part(sample, ~sample.y_true, of_negative - auc, few_correction(n_well))
     influence = part_ill + part_well
-    variance = float(np.square(influence).sum())
+    variance = float(influence @ influence)
     few = n_least < FEW or n_least * min(auc, 1 - auc) < 5
     worth_ill, worth_well = effective_count(ill), effective_count(well)
     n_effective = _effective_pairs(auc, variance, worth_ill, worth_well, few)
@@ -207,7 +209,7 @@ def roc_auc_of(sample: Sample) -> Statistic:
 
 def _part(sample: Sample, rows: BoolArray, deviation: FloatArray, correction: float) -> FloatArray:
     share = np.bincount(sample.patient[rows], deviation, minlength=sample.n_patients)
-    out: FloatArray = share * np.sqrt(correction) / rows.sum()
+    out: FloatArray = share * (np.sqrt(correction) / deviation.size)
     return out
 
 
@@ -230,7 +232,7 @@ def _effective_pairs(auc: float, variance: float, n_ill: float, n_well: float, f
 
 def _satterthwaite(a: FloatArray, b: FloatArray, df_a: float, df_b: float) -> float:
     """Return the degrees of freedom of the sum of two variances."""
-    v_a, v_b = float(np.square(a).sum()), float(np.square(b).sum())
+    v_a, v_b = float(a @ a), float(b @ b)
     if v_a + v_b == 0:
         return float("inf")
     return (v_a + v_b) ** 2 / (v_a**2 / max(df_a, 1.0) + v_b**2 / max(df_b, 1.0))
