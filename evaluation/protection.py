@@ -44,7 +44,9 @@ class Part:
     @property
     def kinds(self) -> tuple[IntArray, ...]:
         """Positive and negative cases, or nothing."""
-        return () if self.positive is None else (self.positive, self.cases - self.positive)
+        if self.positive is None:
+            return ()
+        return self.positive, np.maximum(self.cases - self.positive, 0)
 
     @property
     def sizes(self) -> tuple[IntArray, ...]:

@@ -256,9 +256,9 @@ def _without_groups(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.Dat
     # Elsewhere than in the metrics the difference of two counts could be the failures.
     of_failed = ["n_failed"] if "n_failed" in frame or table in ("metrics", "gaps") else people
     blank(table, frame, failed & ~sizes, of_failed, secrets, "complementary or small count")
-    few = np.array([secrets.release.guard.is_small(frame[c].fillna(0).to_numpy())
-                    for c in people if c == "n_dropped"]).reshape(-1, len(frame))  # fmt: skip
-    blank(table, frame, few.any(axis=0) & ~sizes, ["n_dropped"], secrets, "primary")
+    if "n_dropped" in frame:
+        few = secrets.release.guard.is_small(frame["n_dropped"].fillna(0).to_numpy())
+        blank(table, frame, few & ~sizes, ["n_dropped"], secrets, "primary")
     word = hidden_word(secrets.release.below)
     marked(frame, figures, np.where(whys == "primary", word, WITHHELD))
     return _plain_reasons(frame, secrets.release.below)

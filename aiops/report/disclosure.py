@@ -29,6 +29,7 @@ __all__ = [
     "is_telling",
     "policy_in",
     "policy_of",
+    "rules_of",
     "shown_audit",
     "shown_evaluation",
     "shown_flow",
@@ -51,6 +52,42 @@ def policy_in(resolved: str) -> Disclosure:
     written = yaml.safe_load(resolved) if resolved else None
     block = (written or {}).get("disclosure") or {}
     return Disclosure(**DisclosureConfig.model_validate(block).model_dump())
+
+
+def rules_of(policy: Disclosure) -> tuple[str, ...]:
+    """Return the rules of a policy in sentences; what weakens the protection is said.
+
+    Examples
+    --------
+    >>> rules_of(Disclosure(suppress_below=1))[0][:41]
+    'Small counts are not hidden: the config s'
+    """
+    if not policy.is_on:
+        return (
+            "Small counts are not hidden: the config switches it off (disclosure.suppress_below: "
+            "1), so people could be told from the tables of groups.",
+        )
+    below = policy.suppress_below
+    words = [
+        f"Counts of 1 to {below - 1} patients, cases, positives or negatives of a group are hidden "
+        "with their figures, so that nobody can be told from them."
+        if below > 2
+        else "A count of 1 patient, case, positive or negative is hidden with its group's figures."
+    ]
+    if below < 5:
+        words.append(f"That bound is low: groups of {below} people are shown.")
+    words.append(
+        "Further groups are hidden where a small count could be computed from what is shown."
+        if policy.complementary
+        else "No further group is hidden (disclosure.complementary: false), so a hidden count can "
+        "be computed where a total is shown."
+    )
+    if policy.round_to > 1:
+        words.append(
+            f"Counts of groups are rounded to multiples of {policy.round_to}; those of the whole "
+            "test set are exact."
+        )
+    return tuple(words)
 
 
 def is_hidden(reason: object) -> bool:

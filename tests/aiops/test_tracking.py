@@ -107,6 +107,7 @@ def test_what_leaves_holds_no_case_and_no_small_count(client, make_run):
         "settings/gates.json",
         "tables/metrics.json",
         "tables/gaps.json",
+        "tables/disclosure_log.json",
         "tables/audit.json",
     }
     folder = Path(client.download_artifacts(run_id, ""))
