@@ -165,9 +165,10 @@ def gate_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> Non
 
 @click.command("report", epilog="Example: aiops report configs/demo_wrist.yaml")
 @config_arguments
-def report_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Write report.html, to share, and report_internal.html, which stays."""
-    result = _run_stage("report", config, overrides)
+@click.option("--pdf", is_flag=True, help="Also as PDF: pip install 'clinical-aiops[pdf]'.")
+def report_command(config: Path, overrides: tuple[str, ...], as_json: bool, pdf: bool) -> None:
+    """Write report.html, sheet.html and export/, to share; report_internal.html stays."""
+    result = _run_stage("report", config, overrides, pdf=pdf)
     emit(result, [str(path) for path in result.values()], as_json=as_json)
 
 

@@ -19,9 +19,21 @@ def judge_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     return answer
 
 
-def report_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
-    """Write report.html and report_internal.html."""
+def report_run(workspace: Workspace, progress: Progress, *, pdf: bool = False) -> dict[str, Any]:
+    """Write the reports, the clinicians' sheet and the shareable tables; with `pdf`, as PDF too."""
     from aiops.report.page import write_report
+    from aiops.report.pdf import write_pdf
 
-    shareable, internal = write_report(workspace.folder, workspace.experiment)
-    return {"report": str(shareable), "report_internal": str(internal)}
+    written = write_report(workspace.folder, workspace.experiment)
+    told = {
+        "report": str(written.report),
+        "report_internal": str(written.internal),
+        "sheet": str(written.sheet),
+        "export": str(written.export),
+    }
+    for page in (written.report, written.sheet):
+        # A PDF of an earlier report would contradict this one.
+        page.with_suffix(".pdf").unlink(missing_ok=True)
+        if pdf:
+            told[f"{page.stem}_pdf"] = str(write_pdf(page, page.with_suffix(".pdf")))
+    return told

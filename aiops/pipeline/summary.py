@@ -68,6 +68,7 @@ def run_lines(result: Result) -> list[str]:
         *evaluation_lines(result["evaluation"]),
         *gate_lines(result["gate"]),
         f"report to share:    {result['report']}",
+        f"sheet to share:     {result['sheet']}",
         f"report that stays:  {result['report_internal']}",
         "see it in MLflow:   aiops ui",
     ]

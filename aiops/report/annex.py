@@ -21,7 +21,7 @@ from aiops.report.blocks import (
     Table,
 )
 from aiops.report.curves import FloatArray
-from aiops.report.disclosure import HIDDEN, is_telling
+from aiops.report.disclosure import is_telling
 from aiops.report.drawing import Words
 from aiops.report.files import Json, RunFiles
 from aiops.report.wording import count, gloss, is_number
@@ -62,7 +62,7 @@ def _audit(files: RunFiles) -> tuple[Block, ...]:
         (
             name,
             str(code.get("meaning", "")),
-            _how_often(name, code.get("n"), is_shareable=files.is_shareable),
+            _how_often(name, code.get("n"), files),
             FINDING_CHIPS.get(str(code.get("state")), Chip(str(code.get("state", "")))),
             wording.text_of(code.get("reason")) or wording.DASH,
         )
@@ -138,9 +138,10 @@ def _provenance(files: RunFiles) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _how_often(code: str, n: object, *, is_shareable: bool) -> Cell:
-    if is_shareable and isinstance(n, int) and is_telling(code, n):
-        return HIDDEN
+def _how_often(code: str, n: object, files: RunFiles) -> Cell:
+    policy = files.disclosure
+    if files.is_shareable and isinstance(n, int) and is_telling(code, n, policy.suppress_below):
+        return policy.hidden_word
     return count(n)
 
 

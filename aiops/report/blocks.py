@@ -43,12 +43,12 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section, with a chip beside it where there is a verdict."""
+    """A heading inside a section, with a chip where there is a verdict; `anchor` can be linked."""
 
     kind: ClassVar[str] = "heading"
     text: str
     chip: Chip | None = None
-    level: int = 3
+    anchor: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiops.config import Experiment
 from aiops.report import wording
-from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Table, numbers
+from aiops.report.blocks import Block, Cell, Details, Heading, Prose, Table, numbers
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import table_rows
 from aiops.report.wording import gloss, hidden_as, is_number, listed, readable, size, target_name
@@ -35,37 +35,57 @@ FAIRNESS = {
 }
 
 
+SHOWN = ("sensitivity", "specificity", "ppv", "dice", "nsd", "hd95_mm", "missed", *FAIRNESS)
+"""Figures shown openly beside the primary one; the others stand behind a line."""
+
+HOW_TO_READ = (
+    "The gap is between the best and the worst group. Two equal groups of this size also differ "
+    "by chance: that gap, and how large it gets in one of 20 such tests, stand beside it. The "
+    "p-value asks whether all groups could be equal; small (below 0.05) speaks against it."
+)
+
+
 def disparities(files: RunFiles, experiment: Experiment, attribute: str) -> list[Block]:
     """Return the gaps between the groups of an attribute, the headline target's first."""
-    table = files.table("disparities")
+    table, first = files.table("disparities"), experiment.primary_targets[0]
     if table.empty:
         return []
     rows = table_rows(table[table["attribute"] == attribute])
-    rows = [r for r in rows if str(r.get("state")) != "" or is_number(r.get("gap"))]
-    headline = [r for r in rows if r["target"] == experiment.primary_targets[0]]
-    others = [r for r in rows if r["target"] != experiment.primary_targets[0]]
-    blocks: list[Block] = []
-    if headline:
-        name = target_name(experiment.primary_targets[0])
-        blocks.append(_table(headline, f"{name} by {readable(attribute)}", experiment))
-        if scored := _equity(headline, attribute):
-            blocks.append(scored)
-    primary = [r for r in others if r["metric"] == experiment.primary.metric]
-    if primary:
-        title = f"Gaps of the other {len(primary)} targets by {readable(attribute)}"
-        blocks.append(Details(title, (_table(primary, title, experiment, by_target=True),)))
-    if blocks:
-        blocks.insert(0, Heading("How far the groups lie apart"))
-        blocks.insert(
-            1,
-            Prose(
-                "The gap is between the best and the worst group. Two equal groups of this size "
-                "also differ by chance: that gap stands beside it. The p-value asks whether all "
-                "groups could be equal; small (below 0.05) speaks against it.",
-                "note",
-            ),
-        )
+    headline = [r for r in rows if r["target"] == first]
+    others = [r for r in rows if r["target"] != first and r["metric"] == experiment.primary.metric]
+    wanted = (experiment.primary.metric, *SHOWN)
+    known = [r for r in headline if is_number(r.get("gap")) or r.get("state") == "suppressed"]
+    opened = [r for r in known if r["metric"] in wanted]
+    more = [r for r in known if r["metric"] not in wanted]
+    by = readable(attribute)
+    if not known and not others:
+        return []
+    blocks: list[Block] = [Heading(f"How far the groups by {by} lie apart")]
+    name = f"{target_name(first)} by {by}"
+    if opened:
+        blocks.append(_table(opened, name, experiment, note=_fairness_note(opened)))
+    if absent := _absent(headline):
+        blocks.append(Prose(absent, "note"))
+    inside: list[Block] = [_table(more, f"{name}, other figures", experiment)] if more else []
+    if scored := _equity(known, attribute):
+        inside.append(scored)
+    if inside:
+        blocks.append(Details(f"More figures, ratios and equity-scaled scores by {by}",
+                              tuple(inside)))  # fmt: skip
+    if others:
+        title = f"Gaps of the other {len(others)} targets by {by}"
+        blocks.append(Details(title, (_table(others, title, experiment, by_target=True),)))
     return blocks
+
+
+def _absent(rows: list[Json]) -> str:
+    """Return which gaps cannot be told, one sentence a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if not is_number(row.get("gap")) and row.get("state") != "suppressed":
+            reason = wording.text_of(row.get("reason")) or "not estimable"
+            by_reason.setdefault(reason, []).append(_names(str(row["metric"]))[0])
+    return " ".join(f"No gap in {listed(names)}: {r}." for r, names in by_reason.items())
 
 
 def told(row: Json) -> str:
@@ -104,7 +124,14 @@ def _beyond(row: Json) -> str:
     return "and whether this is chance cannot be said"
 
 
-def _table(rows: list[Json], of: str, experiment: Experiment, by_target: bool = False) -> Table:
+def _table(
+    rows: list[Json],
+    of: str,
+    experiment: Experiment,
+    *,
+    by_target: bool = False,
+    note: str = "",
+) -> Table:
     body: list[tuple[Cell, ...]] = []
     for row in rows:
         label, scale = _names(str(row["metric"]))
@@ -122,7 +149,6 @@ def _table(rows: list[Json], of: str, experiment: Experiment, by_target: bool = 
                 _gap(row, scale),
                 _chance(row, scale),
                 _p(row.get("p_homogeneity")),
-                _standing(row, experiment),
             )
         )  # fmt: skip
     first = next((r for r in rows if r["metric"] == experiment.primary.metric), rows[0])
@@ -145,16 +171,15 @@ def _table(rows: list[Json], of: str, experiment: Experiment, by_target: bool = 
             "Gap",
             "Gap by chance (up to)",
             "p: all equal",
-            "Standing",
         ),
         rows=tuple(body),
         numbers=frozenset({2, 4, 5, 6, 7}),
         plain=plain,
-        note="" if by_target else _fairness_note(rows),
+        note=note,
     )
 
 
-def _equity(rows: list[Json], attribute: str) -> Details | None:
+def _equity(rows: list[Json], attribute: str) -> Table | None:
     body = tuple(
         (
             gloss(str(r["metric"])).label,
@@ -167,14 +192,13 @@ def _equity(rows: list[Json], attribute: str) -> Details | None:
     )
     if not body:
         return None
-    table = Table(
+    return Table(
         caption=f"Ratios and equity-scaled figures by {readable(attribute)}",
         columns=("Figure", "Worst over best", "Equity-scaled"),
         rows=body,
         numbers=numbers(1, 2),
         note="Equity-scaled: the overall figure, lowered by how far the groups stray from it.",
     )
-    return Details("Ratios and equity-scaled figures", (table,))
 
 
 def _names(metric: str) -> tuple[str, str]:
@@ -202,13 +226,6 @@ def _p(value: object) -> str:
     if not is_number(value):
         return wording.DASH
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
-
-
-def _standing(row: Json, experiment: Experiment) -> Cell:
-    named = row.get("prespecified")
-    if named is True or (is_number(named) and bool(named)):
-        return "named in advance"
-    return Chip("exploratory", "quiet")
 
 
 def _fairness_note(rows: list[Json]) -> str:

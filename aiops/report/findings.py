@@ -6,8 +6,8 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.report import wording
-from aiops.report.blocks import Chip
-from aiops.report.disclosure import HIDDEN, WITHHELD
+from aiops.report.blocks import Chip, Tone
+from aiops.report.disclosure import WITHHELD, is_hidden
 from aiops.report.files import Json, RunFiles
 from aiops.report.sentences import sentence
 from aiops.report.wording import count, gloss, is_number, listed, readable, size, target_name
@@ -19,6 +19,29 @@ NAMED = 4
 """Groups named in one sentence; the others stand in the tables."""
 
 INSUFFICIENT = "insufficient evidence"
+
+
+TONES: dict[str, Tone] = {
+    "adequate": "good",
+    "concern": "bad",
+    "insufficient evidence": "open",
+    "not assessed": "quiet",
+    "pass": "good",
+    "fail": "bad",
+    "undecided": "open",
+}
+"""How each answer looks, of verdicts and of gates."""
+
+
+def verdict_chip(word: str) -> Chip:
+    """Return the chip of a verdict or of a gate's outcome.
+
+    Examples
+    --------
+    >>> verdict_chip("concern").tone
+    'bad'
+    """
+    return Chip(str(word), TONES.get(str(word), "quiet"))
 
 
 def table_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -117,24 +140,16 @@ def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
 
 
 def found(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
-    """Return what this evaluation found, the primary figures first."""
+    """Return what this evaluation found beside the primary figures and the groups' verdicts."""
     primary: list[Json] = files.evaluation.get("primary") or []
     unit, items = unit_word(files), []
-    if len(primary) <= FEW:
-        items += [sentence(row, unit=unit) for row in primary]
-    else:
+    if len(primary) > FEW:
         items.append(_range(primary))
     headline = experiment.primary_targets[0]
     for metric in ("sensitivity", "specificity", "missed", "calibration_intercept"):
         row = overall_row(files, headline, metric)
         if row and is_number(row.get("value")) and metric != experiment.primary.metric:
             items.append(sentence(row, unit=unit))
-    for attribute in verdicts(files):
-        rows = _of(family(files, attribute), "concern")
-        items += _concerns(rows, several=True, attribute=attribute)
-    fine = [readable(name) for name, word in verdicts(files).items() if word == "adequate"]
-    if fine:
-        items.append(f"By {listed(fine)}, no group falls behind the rest by the margin or more.")
     failed = [row["n_failed"] for row in primary if is_number(row.get("n_failed"))]
     if failed and max(failed):
         items.append(
@@ -146,18 +161,7 @@ def found(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
 def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
     """Return what this evaluation does not tell, the weightiest first."""
     items = _bars_unsettled(files.evaluation.get("primary") or [])
-    for attribute in verdicts(files):
-        rows = _of(family(files, attribute), INSUFFICIENT)
-        if rows and len(experiment.primary_targets) > FEW:
-            n = len(family(files, attribute))
-            items.append(
-                f"Whether it works as well by {readable(attribute)} in {len(rows)} of {n} "
-                "comparisons of a group with the rest: too few patients to tell."
-            )
-        elif rows:
-            several = len(experiment.primary_targets) > 1
-            items.append(f"Whether it works as well by {readable(attribute)} for "
-                         f"{_names(rows, several)}.")  # fmt: skip
+    items += _open_groups(files, experiment)
     items += _not_estimable(files, experiment)
     if not files.evaluation.get("patients_known", True):
         items.append(
@@ -171,6 +175,26 @@ def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
     if "site" not in experiment.data.attributes:
         items.append("How it does at another hospital: the site of a case was not recorded.")
     return tuple(items)
+
+
+def _open_groups(files: RunFiles, experiment: Experiment) -> list[str]:
+    """Return for which groups too little is known; of many targets, in how many comparisons."""
+    items, counted = [], []
+    for attribute in verdicts(files):
+        everyone = family(files, attribute)
+        rows = _of(everyone, INSUFFICIENT)
+        if not rows:
+            continue
+        if len(experiment.primary_targets) > FEW:
+            counted.append(f"{readable(attribute)} ({len(rows)} of {len(everyone)} comparisons)")
+        else:
+            names = _names(rows, len(experiment.primary_targets) > 1)
+            items.append(f"Whether it works as well by {readable(attribute)} for {names}.")
+    if counted:
+        items.append(
+            f"Whether it works as well by {listed(counted)}: too few patients to tell in these."
+        )
+    return items
 
 
 def _range(primary: list[Json]) -> str:
@@ -254,7 +278,9 @@ def _aside(row: Json) -> str:
     reason = wording.text_of(row.get("reason"))
     if is_number(needed) and is_number(there):
         return f"{wording.patients(there)}; about {_about(needed)} needed"
-    return {HIDDEN: "too few to show", WITHHELD: "figures hidden"}.get(reason, reason)
+    if is_hidden(reason):
+        return "figures hidden" if reason == WITHHELD else "too few to show"
+    return reason
 
 
 def _about(number: float) -> str:
@@ -306,6 +332,11 @@ def _not_estimable(files: RunFiles, experiment: Experiment) -> list[str]:
         if gloss(row["metric"]).label not in names:
             names.append(gloss(row["metric"]).label)
     return [
-        f"{listed(names)}: not estimable{f' ({reason})' if reason else ''}."
+        f"{_first(names)}: not estimable{f' ({reason})' if reason else ''}."
         for reason, names in by_reason.items()
     ]
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return listed(names if more <= 1 else [*names[:NAMED], f"{more} more"])

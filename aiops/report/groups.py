@@ -16,8 +16,8 @@ from aiops.report.blocks import (
     Table,
     numbers,
 )
-from aiops.report.disclosure import HIDDEN, WITHHELD
-from aiops.report.disparities import disparities
+from aiops.report.disclosure import WITHHELD, is_hidden
+from aiops.report.disparities import HOW_TO_READ, disparities
 from aiops.report.drawing import Axis, Words
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import (
@@ -27,9 +27,9 @@ from aiops.report.findings import (
     table_rows,
     tally,
     unit_word,
+    verdict_chip,
 )
-from aiops.report.sentences import among
-from aiops.report.verdict import verdict_chip
+from aiops.report.sentences import among, sentence
 from aiops.report.wording import (
     count,
     gap_figure,
@@ -67,6 +67,8 @@ def groups(files: RunFiles, experiment: Experiment) -> Section:
     blocks: list[Block] = []
     if named:
         blocks.append(Prose(_how_to_read(experiment), "note"))
+        if not files.table("disparities").empty:
+            blocks.append(Prose(HOW_TO_READ, "note"))
     else:
         blocks.append(Prose("No group was named in advance, so no group has a verdict."))
     for attribute in named:
@@ -210,18 +212,23 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
         columns=tuple(columns),
         rows=tuple(body),
         numbers=numbers(1, len(columns) - 1) - {len(columns) - 4},
-        plain=_worst_words(table_rows(rows), values, unit_word(files)),
+        plain=_worst_words(table_rows(rows), values, files),
         note=HOW_TO_SETTLE,
     )
 
 
-def _worst_words(gaps: list[Json], values: pd.DataFrame, unit: str) -> str:
+def _worst_words(gaps: list[Json], values: pd.DataFrame, files: RunFiles) -> str:
     known = [r for r in gaps if is_number(r["value"]) and r["group"] in values.index]
     if not known:
         return "No gap can be told here: the groups are hidden, or have no figure."
     worst = min(known, key=lambda r: r["value"])
     metric, group = str(worst["metric"]), {**dict(values.loc[worst["group"]])}
-    words = among({**group, "group": worst["group"]}, unit=unit)
+    unit, table = unit_word(files), files.metrics
+    same = [table[c] == worst[c] for c in ("target", "attribute", "group")]
+    decided = table_rows(table[same[0] & same[1] & same[2] & (table["metric"] == "sensitivity")])
+    known = [r for r in decided if is_number(r["value"]) and metric != "sensitivity"]
+    missed = f" {sentence(known[0], unit=unit)}" if known else ""
+    words = among({**group, "group": worst["group"]}, unit=unit) + missed
     if worst["verdict"] == "concern":
         return f"{words} That is worse than in the rest by {size(worst['value'], metric)}; chance "\
             "alone does not explain it."  # fmt: skip
@@ -244,11 +251,11 @@ def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: 
     margin = experiment.fairness.margin if experiment.fairness else None
     drawn = []
     for row in table_rows(rows):
-        is_hidden = row["reason"] in (HIDDEN, WITHHELD)
-        people = count(row["n_patients"], WITHHELD if is_hidden else wording.DASH)
+        hides = is_hidden(row["reason"])
+        people = count(row["n_patients"], WITHHELD if hides else wording.DASH)
         shown = gap_figure(row["value"], metric)
         if shown == wording.DASH:
-            shown = WITHHELD if is_hidden else "not estimable"
+            shown = WITHHELD if hides else "not estimable"
         drawn.append(
             figures.ForestRow(
                 f"{_short(readable(row['group']))} ({people})",

@@ -3,7 +3,7 @@
 from aiops.config import Experiment
 from aiops.report import wording
 from aiops.report.blocks import Block, Bullets, Heading, Section
-from aiops.report.disclosure import BELOW
+from aiops.report.disclosure import rules_of
 from aiops.report.files import RunFiles
 from aiops.report.findings import seal_sentence
 from aiops.report.wording import readable
@@ -50,9 +50,7 @@ def _rules(files: RunFiles) -> tuple[str, ...]:
     groups = table[(table["attribute"] != "all") & (table["state"] == "suppressed")]
     hidden = len(groups.drop_duplicates(["attribute", "group"]))
     return (
-        f"Counts of 1 to {BELOW - 1} patients, cases, positives or negatives of a group are hidden "
-        "with their figures, so that nobody can be told from them.",
-        "Further groups are hidden where a small count could be computed from what is shown.",
+        *rules_of(files.disclosure),
         f"Hidden here: figures of {hidden} groups. Hidden is not zero and not good news."
         if hidden
         else "No group had to be hidden here.",

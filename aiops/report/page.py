@@ -1,19 +1,22 @@
-"""Report: from the files of a run to two HTML pages that a board can read and print.
+"""Report: from the files of a run to HTML pages that a board can read and print.
 
-``report.html`` may leave the team: it holds aggregate figures, with small counts hidden.
+``report.html`` may leave the team: it holds aggregate figures, with small counts hidden. So may
+``sheet.html``, one page for clinicians, and the tables under ``export``.
 ``report_internal.html`` shows single cases with their ids and pictures, and stays.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import jinja2
 
 from aiops.config import Experiment
-from aiops.files import write_text
+from aiops.files import write_json, write_text
 from aiops.report.annex import annex
 from aiops.report.blocks import Section
 from aiops.report.cases import worst_cases
+from aiops.report.export import FOLDER, write_export
 from aiops.report.files import RunFiles, read_run, shareable
 from aiops.report.groups import groups
 from aiops.report.intersections import intersections
@@ -22,17 +25,28 @@ from aiops.report.performance import performance
 from aiops.report.population import population
 from aiops.report.practice import next_steps, safety, workflow
 from aiops.report.question import question, reference
+from aiops.report.sheet import clinician_sheet
 from aiops.report.verdict import verdict_page
 from aiops.report.who import who
 from aiops.report.why import mitigation, why
 
-SHAREABLE, INTERNAL = "report.html", "report_internal.html"
+SHAREABLE, INTERNAL, SHEET = "report.html", "report_internal.html", "sheet.html"
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 
-def write_report(run_dir: Path, experiment: Experiment) -> tuple[Path, Path]:
-    """Write the two reports of a run.
+@dataclass(frozen=True)
+class Written:
+    """Where the pages of a run stand."""
+
+    report: Path
+    internal: Path
+    sheet: Path
+    export: Path
+
+
+def write_report(run_dir: Path, experiment: Experiment) -> Written:
+    """Write the reports of a run, the clinicians' sheet, and the shareable tables.
 
     Parameters
     ----------
@@ -44,8 +58,9 @@ def write_report(run_dir: Path, experiment: Experiment) -> tuple[Path, Path]:
 
     Returns
     -------
-    report, report_internal : Path
-        ``report.html``, which may be shared, and ``report_internal.html``, which may not.
+    Written
+        ``report.html``, ``sheet.html`` and the folder ``export``, which may be shared, and
+        ``report_internal.html``, which may not.
 
     Raises
     ------
@@ -53,10 +68,14 @@ def write_report(run_dir: Path, experiment: Experiment) -> tuple[Path, Path]:
         If the run has not been evaluated.
     """
     files = read_run(run_dir)
-    paths = run_dir / SHAREABLE, run_dir / INTERNAL
-    write_text(paths[0], render(shareable(files), experiment))
-    write_text(paths[1], render(files, experiment))
-    return paths
+    to_share = shareable(files)
+    written = Written(run_dir / SHAREABLE, run_dir / INTERNAL, run_dir / SHEET, run_dir / FOLDER)
+    write_text(written.report, render(to_share, experiment))
+    write_text(written.internal, render(files, experiment))
+    write_text(written.sheet, render_sheet(to_share, experiment))
+    write_export(to_share, written.export)
+    write_json(run_dir / "disclosure_log.json", to_share.disclosure_log)
+    return written
 
 
 def render(files: RunFiles, experiment: Experiment) -> str:
@@ -72,6 +91,21 @@ def render(files: RunFiles, experiment: Experiment) -> str:
             is_shareable=files.is_shareable,
             page=verdict_page(files, experiment),
             sections=_sections(files, experiment),
+            css=_css(),
+        )
+    )
+
+
+def render_sheet(files: RunFiles, experiment: Experiment) -> str:
+    """Return the one page for clinicians; from the files as they may leave the team."""
+    return (
+        _environment()
+        .get_template("sheet.html.j2")
+        .render(
+            use_case=experiment.use_case,
+            intended_use=experiment.intended_use,
+            run=files.name,
+            s=clinician_sheet(files, experiment),
             css=_css(),
         )
     )

@@ -7,14 +7,14 @@ from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Section, Table, numbers
 from aiops.report.drawn import ranking, volumes
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, unit_word
+from aiops.report.findings import FEW, bar_verdict, unit_word
 from aiops.report.sentences import sentence
 from aiops.report.trust import agreement, calibration
 from aiops.report.utility import utility
 from aiops.report.wording import count, gloss, is_number, target_name
 
-COMPLEMENTS = ("false_negative_rate", "false_positive_rate")
-"""Said by sensitivity and specificity already; they stand in the tables beside the report."""
+COMPLEMENTS = ("false_negative_rate", "false_positive_rate", "iou", "masd_mm")
+"""Said by another figure already (sensitivity, specificity, Dice); they stand under export."""
 
 STATES: dict[str, Cell] = {
     "ok": "ok",
@@ -40,6 +40,9 @@ def performance(files: RunFiles, experiment: Experiment) -> Section:
     first = [t for t in primary if (overall["target"] == t).any()]
     # A report of many primary targets opens with the headline; the others stand behind a line.
     first, others = (first, others) if len(first) <= FEW else (first[:1], first[1:] + others)
+    primary_rows: list[Json] = files.evaluation.get("primary") or []
+    if len(primary_rows) > FEW:
+        blocks.append(_primary(primary_rows))
     blocks += [_target_table(overall, t, files) for t in first]
     if points := _operating_points(files.evaluation):
         blocks.append(points)
@@ -68,6 +71,40 @@ def metric_order(metric: str) -> tuple[int, str]:
     """Return where a metric stands in a table: the known ones first, in their usual order."""
     known = wording.COUNT_ORDER
     return (known.index(metric) if metric in known else len(known), metric)
+
+
+def _primary(rows: list[Json]) -> Table:
+    """Return the primary figure of each target beside the value it should reach."""
+    metric = str(rows[0]["metric"])
+    # Where no value was set for any, the first answer says so once.
+    has_bar = any(is_number(row.get("acceptable")) for row in rows)
+    return Table(
+        caption=f"{gloss(metric).label} of each primary target",
+        columns=(
+            *("Target", "Value", "95% interval", "Patients", "Positive"),
+            *(["Acceptable value"] if has_bar else []),
+        ),
+        rows=tuple(
+            (
+                target_name(row["target"]),
+                wording.figure(row.get("value"), metric),
+                wording.interval(row.get("low"), row.get("high"), metric),
+                count(row.get("n_patients")),
+                count(row.get("n_positive")),
+                *([bar_verdict(row)] if has_bar else []),
+            )
+            for row in rows
+        ),
+        numbers=frozenset({1, 2, 3, 4}),
+        plain=_bars(rows) if has_bar else "No acceptable value was set before the test for any.",
+    )
+
+
+def _bars(rows: list[Json]) -> str:
+    words = [bar_verdict(row).word for row in rows]
+    told = {"reached": "reach it", "not reached": "do not", "not shown": "are too uncertain to say"}
+    parts = [f"{words.count(w)} {said}" for w, said in told.items() if w in words]
+    return f"Of {len(rows)} targets with an acceptable value set before, {wording.listed(parts)}."
 
 
 def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:

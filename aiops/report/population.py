@@ -19,8 +19,12 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
         rows = tuple(
             (
                 str(step.get("step", "")),
-                count(step.get("n_patients")),
-                count(step.get("n_cases")),
+                *(
+                    count(
+                        step.get(n), WITHHELD if n in step.get("suppressed", ()) else wording.DASH
+                    )
+                    for n in ("n_patients", "n_cases")
+                ),
                 wording.text_of(step.get("reason")) or wording.DASH,
             )
             for step in flow

@@ -4,11 +4,9 @@ from aiops.config import Experiment
 from aiops.report import wording
 from aiops.report.annex import plain_value
 from aiops.report.blocks import Block, Bullets, Heading, Prose, Section, Table
-from aiops.report.disclosure import BELOW
 from aiops.report.files import RunFiles
-from aiops.report.findings import FEW, overall_row, unit_word
+from aiops.report.findings import FEW, overall_row, unit_word, verdict_chip
 from aiops.report.sentences import sentence
-from aiops.report.verdict import verdict_chip
 from aiops.report.wording import count, is_number
 
 
@@ -62,9 +60,10 @@ def failure_modes(files: RunFiles) -> list[str]:
         reasons = bad["reason"].replace("", None) if "reason" in bad else bad["status"]
         by_reason = reasons.fillna("no reason given").astype(str).value_counts()
         if files.is_shareable:  # a reason may quote a case, and a rare one may point at a person
-            common = int((by_reason >= BELOW).sum())
+            least = files.disclosure.suppress_below
+            common = int((by_reason >= least).sum())
             kinds = f"{len(by_reason)} kind{'s' if len(by_reason) != 1 else ''} of failure"
-            return [*items, f"{kinds}, {common} of them in {BELOW} cases or more."]
+            return [*items, f"{kinds}, {common} of them in {least} cases or more."]
         return [*items, *(f"{reason}: {n}" for reason, n in by_reason.items())]
     return ["Not recorded: how often the tool fails, for there is no table of its answers."]
 
@@ -133,4 +132,5 @@ def _gate(files: RunFiles) -> list[Block]:
 
 
 def _few(n: int, files: RunFiles) -> str:
-    return f"1 to {BELOW - 1}" if files.is_shareable and n < BELOW else count(n)
+    below = files.disclosure.suppress_below
+    return f"1 to {below - 1}" if files.is_shareable and 0 < n < below else count(n)

@@ -67,8 +67,9 @@ def operating_words(files: RunFiles, target: str) -> str:
     words = f"called positive from a score of {wording.significant(point['threshold'])}"
     criterion = wording.text_of(point.get("criterion"))
     chosen = wording.text_of(point.get("chosen_on"))
-    return words + (f" ({criterion}{f'; chosen on {chosen}' if chosen else ''})" if criterion
-                    else "")  # fmt: skip
+    aside = [criterion, f"chosen on {chosen}" if chosen and chosen not in criterion else ""]
+    known = "; ".join(a for a in aside if a)
+    return f"{words} ({known})" if known else words
 
 
 def _facts(files: RunFiles, experiment: Experiment) -> list[tuple[Cell, ...]]:
@@ -97,7 +98,6 @@ def _facts(files: RunFiles, experiment: Experiment) -> list[tuple[Cell, ...]]:
     made = str(run.get("created") or "")[:10]
     stamp = f"hash {run['hash']}" if run.get("hash") else "no hash"
     facts.append(("Config and data", f"{stamp}, first read on {made or 'a day not recorded'}"))
-    facts.append(("Config kept since", "each change of config or data makes a new run folder"))
     return [(name, value) for name, value in facts]
 
 

@@ -220,6 +220,50 @@ def _volume(row: Row, unit: str) -> str:
     return f"Volumes come out {error} too {way} on average{_could_be(row)}."
 
 
+def _hd(row: Row, unit: str) -> str:
+    apart = figure(row["value"], "hd_mm")
+    return f"At their worst point the outlines part by {apart} on average{_could_be(row)}."
+
+
+def _relative(row: Row, unit: str) -> str:
+    value, low, high = float(row["value"]), row.get("low"), row.get("high")
+    if is_number(low) and is_number(high) and low <= 0 <= high:
+        return f"Volumes are right on average: off by {percent(value)}{_could_be(row)}."
+    way = "small" if value < 0 else "large"
+    return f"Volumes come out {percent(abs(value))} too {way} on average{_could_be(row)}."
+
+
+def _lesions_found(row: Row, unit: str) -> str:
+    missed, spread = _of_100(row, complement=True)
+    verb = "is" if missed in ("1", "none") else "are"
+    return f"Of every 100 lesions, {missed} {verb} missed{spread}."
+
+
+def _lesions_right(row: Row, unit: str) -> str:
+    wrong, spread = _of_100(row, complement=True)
+    verb = "is" if wrong in ("1", "none") else "are"
+    return f"Of every 100 lesions the tool marks, {wrong} {verb} none{spread}."
+
+
+def _false_lesions(row: Row, unit: str) -> str:
+    return (
+        f"The tool marks {figure(row['value'], 'false_lesions')} false lesions in a case on "
+        f"average{_could_be(row)}."
+    )
+
+
+def _lesion_f1(row: Row, unit: str) -> str:
+    return (
+        f"Lesions found and lesions real, taken together: {figure(row['value'], 'lesion_f1')}"
+        f"{_could_be(row)}; 1 would be every lesion and no other."
+    )
+
+
+def _iou(row: Row, unit: str) -> str:
+    overlap = figure(row["value"], "iou")
+    return f"Of the area that either outline covers, both cover {overlap}{_could_be(row)}."
+
+
 def _missed(row: Row, unit: str) -> str:
     missed, spread = _of_100(row, complement=False)
     verb = "is" if missed in ("1", "none") else "are"
@@ -245,6 +289,14 @@ SENTENCES: dict[str, Callable[[Row, str], str]] = {
     "nsd": _nsd,
     "hd95_mm": _hd95,
     "assd_mm": _assd,
+    "iou": _iou,
+    "hd_mm": _hd,
+    "masd_mm": _assd,
+    "relative_volume_error": _relative,
+    "lesion_sensitivity": _lesions_found,
+    "lesion_precision": _lesions_right,
+    "lesion_f1": _lesion_f1,
+    "false_lesions": _false_lesions,
     "volume_error_ml": _volume,
     "missed": _missed,
 }

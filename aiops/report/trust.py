@@ -33,11 +33,11 @@ def calibration(files: RunFiles, experiment: Experiment) -> list[Block]:
     opened = targets if len(targets) <= FEW else targets[:1]
     bins = files.table("calibration_bins")
     for target in targets:
-        some = _calibration_blocks(table[table["target"] == target], bins, target)
+        found = _calibration_table(table[table["target"] == target], target)
         if target in opened:
-            blocks += some
+            blocks += [found, *_bins(bins, target)]
         else:
-            blocks.append(Details(f"Calibration of {target_name(target)}", tuple(some)))
+            blocks.append(Details(f"Calibration of {target_name(target)}", (found,)))
     return blocks
 
 
@@ -93,17 +93,18 @@ def _agreement_words(row: Json | None) -> str:
     )
 
 
-def _calibration_blocks(rows: pd.DataFrame, bins: pd.DataFrame, target: str) -> list[Block]:
-    blocks: list[Block] = [_calibration_table(rows, target)]
-    if not bins.empty:
-        some = bins[(bins["target"] == target)]
-        tables = tuple(
-            _bins_table(some[(some["attribute"] == a) & (some["group"] == g)], target, str(a), g)
-            for a, g in dict.fromkeys(zip(some["attribute"], some["group"], strict=True))
-        )
-        if tables:
-            blocks.append(Details(f"Probability bins of {target_name(target)}, by group", tables))
-    return blocks
+def _bins(bins: pd.DataFrame, target: str) -> list[Block]:
+    """Return the bins of everyone and of each group, behind one line."""
+    if bins.empty:
+        return []
+    some = bins[bins["target"] == target]
+    keys = dict.fromkeys(zip(some["attribute"], some["group"], strict=True))
+    tables = tuple(
+        _bins_table(some[(some["attribute"] == a) & (some["group"] == g)], target, str(a), g)
+        for a, g in keys
+    )
+    title = f"Probability bins of {target_name(target)}, by group"
+    return [Details(title, tables)] if tables else []
 
 
 def _calibration_table(rows: pd.DataFrame, target: str) -> Table:

@@ -39,7 +39,7 @@ def utility(files: RunFiles, experiment: Experiment) -> list[Block]:
         *_prevalence(files, experiment),
     ]
     curve = files.table("decision_curve")
-    blocks.append(Heading("Is acting on it better than not?"))
+    blocks.append(Heading("Is acting on it better than not?", anchor="useful"))
     if curve.empty:
         blocks.append(Prose("Not computed: the net benefit of acting on the tool."))
         return blocks
@@ -47,11 +47,12 @@ def utility(files: RunFiles, experiment: Experiment) -> list[Block]:
     targets = [t for t in experiment.primary_targets if (curve["target"] == t).any()]
     opened = targets if len(targets) <= FEW else targets[:1]
     for target in targets:
-        some = _curve(curve[curve["target"] == target], target)
+        rows = curve[curve["target"] == target]
         if target in opened:
-            blocks += some
+            blocks += _curve(rows, target)
         else:
-            blocks.append(Details(f"Net benefit of {target_name(target)}", tuple(some)))
+            shut = tuple(_curve(rows, target, drawn=False))
+            blocks.append(Details(f"Net benefit of {target_name(target)}", shut))
     if not targets:
         blocks.append(Prose("Not computed for the primary targets."))
     return blocks
@@ -66,14 +67,33 @@ def useful_range(rows: list[Json]) -> tuple[float, float] | None:
     >>> useful_range([{**row, "threshold": 0.1, "low": 0.12}, {**row, "threshold": 0.2, "low": 0}])
     (0.1, 0.1)
     """
-    better = [r["threshold"] for r in rows if _is_better(r)]
+    better = [r["threshold"] for r in rows if is_better(r)]
     return (min(better), max(better)) if better else None
 
 
-def _is_better(row: Json) -> bool:
+def is_better(row: Json) -> bool:
+    """Return whether acting on the tool is surely better than treating everybody and nobody.
+
+    Examples
+    --------
+    >>> is_better({"low": 0.1, "treat_all": 0.05, "treat_none": 0.0})
+    True
+    """
     rivals = [row.get("treat_all"), row.get("treat_none")]
     known = all(is_number(v) for v in (row.get("low"), *rivals))
     return known and row["low"] > max(v for v in rivals if is_number(v))
+
+
+def is_worse(row: Json) -> bool:
+    """Return whether treating everybody, or nobody, is surely better than acting on the tool.
+
+    Examples
+    --------
+    >>> is_worse({"high": 0.01, "treat_all": 0.05, "treat_none": 0.0})
+    True
+    """
+    rivals = [v for v in (row.get("treat_all"), row.get("treat_none")) if is_number(v)]
+    return is_number(row.get("high")) and bool(rivals) and row["high"] < max(rivals)
 
 
 def _prevalence(files: RunFiles, experiment: Experiment) -> list[Block]:
@@ -151,13 +171,15 @@ def _shown(row: Json) -> str:
     return told
 
 
-def _curve(rows: pd.DataFrame, target: str) -> list[Block]:
+def _curve(rows: pd.DataFrame, target: str, *, drawn: bool = True) -> list[Block]:
     known = rows[rows["net_benefit"].notna()].sort_values("threshold")
     name = target_name(target)
     if len(known) < 2:
         reasons = [r for r in rows["reason"].map(wording.text_of).unique() if r]
         return [Prose(f"{name}: no net benefit can be told ({'; '.join(reasons) or 'no rows'}).")]
     told = _range_words(table_rows(known), name)
+    if not drawn:
+        return [_curve_table(known, name, told)]
     columns = ("threshold", "net_benefit", "low", "high", "treat_all")
     lines = {c: known[c].to_numpy(dtype=np.float64) for c in columns}
     return [
@@ -199,7 +221,7 @@ def _curve_table(rows: pd.DataFrame, name: str, told: str) -> Table:
                 _per_100(row, "net_benefit"),
                 _hundred(row["treat_all"]),
                 _hundred(row["treat_none"]),
-                "yes" if _is_better(row) else "not shown",
+                "yes" if is_better(row) else "not shown",
             )
         )
     first = table_rows(rows)[0]

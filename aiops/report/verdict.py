@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiops.config import Experiment
 from aiops.report import figures, wording
-from aiops.report.blocks import Chip, Table, Tone
+from aiops.report.blocks import Chip
 from aiops.report.drawing import Axis, Words
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import (
@@ -15,20 +15,13 @@ from aiops.report.findings import (
     seal_sentence,
     unit_word,
     unknowns,
+    verdict_chip,
     verdicts,
 )
+from aiops.report.glance import Question, at_a_glance
 from aiops.report.sentences import sentence
 from aiops.report.wording import count, gloss, is_number, readable, target_name
 
-TONES: dict[str, Tone] = {
-    "adequate": "good",
-    "concern": "bad",
-    "insufficient evidence": "open",
-    "not assessed": "quiet",
-    "pass": "good",
-    "fail": "bad",
-    "undecided": "open",
-}
 DEMO = (
     "Made by a program, not a board. The patients are made up; nothing here is about real people."
 )
@@ -63,15 +56,15 @@ class GroupVerdict:
 class VerdictPage:
     """All that stands on the first page."""
 
+    glance: tuple[Question, ...]
     answers: tuple[Answer, ...]
-    more: Table | None
     overall: Chip
     groups: tuple[GroupVerdict, ...]
     groups_note: str
-    gate: Chip | None
     found: tuple[str, ...]
     unknown: tuple[str, ...]
     seal: str
+    standing: tuple[tuple[str, str], ...]
     demo: str
 
 
@@ -80,34 +73,38 @@ def verdict_page(files: RunFiles, experiment: Experiment) -> VerdictPage:
     evaluation = files.evaluation
     primary: list[Json] = evaluation.get("primary") or []
     shown = primary if len(primary) <= FEW else primary[:1]
-    outcome = files.gates.get("outcome")
     overall = (evaluation.get("verdict") or {}).get("overall")
     return VerdictPage(
+        glance=at_a_glance(files, experiment),
         answers=tuple(_answer(row, files) for row in shown),
-        more=_more(primary[len(shown) :]),
         overall=verdict_chip(overall or "not assessed"),
         groups=tuple(
             GroupVerdict(readable(name), verdict_chip(word), attribute_sentence(files, name, word))
             for name, word in verdicts(files).items()
         ),
         groups_note=_groups_note(evaluation, experiment),
-        gate=verdict_chip(outcome) if outcome else None,
         found=found(files, experiment),
         unknown=unknowns(files, experiment),
         seal=seal_sentence(evaluation),
+        standing=_standing(files),
         demo=DEMO if is_demo(evaluation) else "",
     )
 
 
-def verdict_chip(word: str) -> Chip:
-    """Return the chip of a verdict or of a gate's outcome.
-
-    Examples
-    --------
-    >>> verdict_chip("concern").tone
-    'bad'
-    """
-    return Chip(str(word), TONES.get(str(word), "quiet"))
+def _standing(files: RunFiles) -> tuple[tuple[str, str], ...]:
+    """Return what is asked of the board, and what a decision would add to this page."""
+    months = files.gates.get("valid_months")
+    return (
+        ("Asked of the board", "to approve it, with conditions or without, or to reject or defer"),
+        ("Version tested", f"run {files.name}"),
+        ("Signed by", "nobody in this report; see the record of the decision"),
+        (
+            "Next review",
+            f"within {int(months)} months of an approval"
+            if is_number(months)
+            else "not recorded; a decision sets it",
+        ),
+    )
 
 
 def is_demo(evaluation: Json) -> bool:
@@ -151,33 +148,6 @@ def _answer(row: Json, files: RunFiles) -> Answer:
         ),
         sentence=sentence(row, unit=unit_word(files)),
         strip=_strip(row),
-    )
-
-
-def _more(rows: list[Json]) -> Table | None:
-    if not rows:
-        return None
-    metric = str(rows[0]["metric"])
-    # Where no value was set for any, the first answer says so once.
-    has_bar = any(is_number(row.get("acceptable")) for row in rows)
-    return Table(
-        caption=f"{gloss(metric).label} of the other primary targets",
-        columns=(
-            *("Target", "Value", "95% interval", "Patients", "Positive"),
-            *(["Acceptable value"] if has_bar else []),
-        ),
-        rows=tuple(
-            (
-                target_name(row["target"]),
-                wording.figure(row.get("value"), metric),
-                wording.interval(row.get("low"), row.get("high"), metric),
-                count(row.get("n_patients")),
-                count(row.get("n_positive")),
-                *([bar_verdict(row)] if has_bar else []),
-            )
-            for row in rows
-        ),
-        numbers=frozenset({1, 2, 3, 4}),
     )
 
 

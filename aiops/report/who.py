@@ -124,9 +124,15 @@ def _who_words(rows: pd.DataFrame, everyone: int) -> str:
     return words.strip()
 
 
+def compared(files: RunFiles) -> pd.DataFrame:
+    """Return the groups for which the people served are known, or an empty table."""
+    table = files.table("representation")
+    return table if table.empty else table[table["population_share"].notna()]
+
+
 def representation(files: RunFiles) -> list[Block]:
     """Return how the shares of the groups compare with those of the people who are served."""
-    table = files.table("representation")
+    table = compared(files)
     if table.empty:
         return [
             Prose(

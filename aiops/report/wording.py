@@ -56,6 +56,20 @@ GLOSSES: dict[str, Gloss] = {
     "nsd": Gloss("Surface Dice", "share of the surface within the tolerance"),
     "hd95_mm": Gloss("HD95", "distance of the outlines, worst 5% aside", "mm", False),
     "assd_mm": Gloss("Mean surface distance", "average distance of the outlines", "mm", False),
+    "iou": Gloss("IoU", "overlap of the two outlines as a share of their union; 1 the same"),
+    "hd_mm": Gloss("HD", "largest distance of the outlines", "mm", False),
+    "masd_mm": Gloss(
+        "Mean surface distance, both ways", "average of the two mean distances", "mm", False
+    ),
+    "relative_volume_error": Gloss(
+        "Relative volume error", "measured minus reference, as a share of it", "percent", False
+    ),
+    "lesion_sensitivity": Gloss("Lesions found", "share of the lesions that are found", "percent"),
+    "lesion_precision": Gloss(
+        "Right lesions", "share of the found lesions that are real", "percent"
+    ),
+    "lesion_f1": Gloss("Lesion F1", "balance of lesions found and lesions real; 1 is best"),
+    "false_lesions": Gloss("False lesions", "found lesions per case that are none", "index", False),
     "volume_error_ml": Gloss("Volume error", "measured minus reference volume", "ml", False),
     "missed": Gloss("Missed structures", "share of structures not found at all", "percent", False),
 }
@@ -277,7 +291,7 @@ def gap_figure(value: Any, metric: str) -> str:
     if scale == "percent":
         return _minus(f"{100 * value:+.0f} pp")
     if scale in ("mm", "ml"):
-        return _minus(f"{value:+.2g} {scale}")
+        return _minus(f"{'-' if value < 0 else '+'}{significant(abs(value), 2)} {scale}")
     return _minus(f"{value:+.3f}")
 
 

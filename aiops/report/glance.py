@@ -1,0 +1,84 @@
+"""The questions of a board at a glance, each with one of three answers, never green for no data."""
+
+from dataclasses import dataclass
+
+from aiops.config import Experiment
+from aiops.report.blocks import Chip, Tone
+from aiops.report.files import RunFiles
+from aiops.report.findings import bar_verdict, table_rows, verdict_chip
+from aiops.report.utility import is_better, is_worse
+from aiops.report.who import compared, standing
+from aiops.report.wording import is_number
+
+ADEQUATE, CONCERN, OPEN = "adequate", "concern", "insufficient evidence"
+TONES: dict[str, Tone] = {ADEQUATE: "good", CONCERN: "bad", OPEN: "open"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its answer in a word, and the section that answers it in full."""
+
+    text: str
+    chip: Chip
+    anchor: str
+
+
+def at_a_glance(files: RunFiles, experiment: Experiment) -> tuple[Question, ...]:
+    """Return the status of each question of the first page."""
+    groups = (files.evaluation.get("verdict") or {}).get("overall")
+    asked = [
+        ("Good enough over all?", _over_all(files), "performance"),
+        ("As good for each group?", groups if groups in TONES else OPEN, "groups"),
+        ("Are those you serve in the data?", _represented(files), "who"),
+        ("Was the test list read only once?", _read_once(files), "limits"),
+    ]
+    if experiment.task == "classification":
+        asked.insert(3, ("Is acting on it better than not?", _useful(files, experiment), "useful"))
+    gate = files.gates.get("outcome")
+    return (
+        *(Question(text, Chip(word, TONES[word]), anchor) for text, word, anchor in asked),
+        Question(
+            "What does the gate say?",
+            verdict_chip(str(gate)) if gate else Chip("not asked yet", "open"),
+            "next",
+        ),
+    )
+
+
+def _over_all(files: RunFiles) -> str:
+    words = {bar_verdict(row).word for row in files.evaluation.get("primary") or []}
+    if "not reached" in words:
+        return CONCERN
+    return ADEQUATE if words == {"reached"} else OPEN
+
+
+def _represented(files: RunFiles) -> str:
+    table = compared(files)
+    tones = {standing(row).tone for row in table_rows(table)}
+    if "bad" in tones:
+        return CONCERN
+    return ADEQUATE if tones == {"good"} else OPEN
+
+
+def _read_once(files: RunFiles) -> str:
+    reading = (files.evaluation.get("seal") or {}).get("reading")
+    if not is_number(reading):
+        return OPEN
+    return ADEQUATE if reading <= 1 else CONCERN
+
+
+def _useful(files: RunFiles, experiment: Experiment) -> str:
+    """Return whether acting at the threshold in use is better, for every primary target."""
+    table, points = files.table("decision_curve"), files.evaluation.get("operating_points") or {}
+    answers = set()
+    for target in experiment.primary_targets:
+        threshold = (points.get(target) or {}).get("threshold")
+        rows = [] if table.empty else table_rows(table[table["target"] == target])
+        known = [r for r in rows if is_number(r["net_benefit"])]
+        if not known or not is_number(threshold):
+            return OPEN
+        row = min(known, key=lambda r: abs(r["threshold"] - threshold))
+        answers.add(ADEQUATE if is_better(row) else CONCERN if is_worse(row) else OPEN)
+    if CONCERN in answers:
+        return CONCERN
+    return ADEQUATE if answers == {ADEQUATE} else OPEN
