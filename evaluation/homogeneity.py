@@ -112,7 +112,7 @@ def homogeneity(
     drawn = merit(centre + normal @ _root(joint).T, metric)
     df = np.array([np.inf if np.isfinite(s.n_effective) else s.df for s in statistics])
     p = _welch(value, variance, df) if apart else _wald(value, joint, float(df.min()))
-    return Homogeneity(np.ptp(drawn, axis=1), p)
+    return Homogeneity(_range(drawn), p)
 
 
 def _of_counts(
@@ -123,7 +123,7 @@ def _of_counts(
     drawn = rng.binomial(n.astype(np.int64), share, (N_DRAWS, n.size)) / n
     seen, chance = _pearson(value[None, :], worth)[0], _pearson(drawn, n)
     p = (1 + int((chance >= seen - 1e-9).sum())) / (1 + N_DRAWS)
-    return Homogeneity(np.ptp(merit(drawn, metric), axis=1), p)
+    return Homogeneity(_range(merit(drawn, metric)), p)
 
 
 def _pearson(shares: FloatArray, n: FloatArray) -> FloatArray:
@@ -165,6 +165,13 @@ def _centre(value: FloatArray, joint: FloatArray) -> float:
     weight = np.linalg.pinv(joint, hermitian=True).sum(axis=0)
     total = float(weight.sum())
     return float(weight @ value / total) if total > 0 else float(value.mean())
+
+
+def _range(draws: FloatArray) -> FloatArray:
+    # By columns, of which there are few: ten times faster than along the rows.
+    columns = list(draws.T)
+    out: FloatArray = np.maximum.reduce(columns) - np.minimum.reduce(columns)
+    return out
 
 
 def _root(joint: FloatArray) -> FloatArray:

@@ -135,7 +135,7 @@ def covariance(
     n_patients : int
         Patients of the whole evaluation.
     """
-    if sum(s.patients.size for s in subsets) == np.unique(_joined(subsets)).size:
+    if not subsets or np.bincount(np.concatenate([s.patients for s in subsets])).max() < 2:
         return np.diag(variance)
     influence = np.zeros((n_patients, len(statistics)))
     for i, (statistic, subset) in enumerate(zip(statistics, subsets, strict=True)):
@@ -148,7 +148,3 @@ def covariance(
     sd = np.sqrt(variance)
     out: FloatArray = correlation * np.outer(sd, sd)
     return out
-
-
-def _joined(subsets: list[Subset]) -> IntArray:
-    return np.concatenate([s.patients for s in subsets]) if subsets else np.zeros(0, np.int64)
