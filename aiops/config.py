@@ -4,7 +4,7 @@ Each class is one block of the YAML; ``aiops.reading`` turns a file into an `Exp
 answers mistakes with file and line.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -227,11 +227,31 @@ class TrainConfig(Config):
         return self.mitigation if self.mitigation and self.mitigation.is_learnt else None
 
 
+class MissingConfig(Config):
+    """What stands for a structure that one mask or both lack; a miss always costs."""
+
+    both_empty: Literal["exclude", "perfect"] = Field(
+        default="exclude", description="A structure in neither mask: left out, or perfect."
+    )
+    penalty_mm: Annotated[float, Field(gt=0)] | Literal["diagonal"] = Field(
+        default="diagonal",
+        description="Distance of a missed, invented or failed structure; the image's diagonal.",
+    )
+
+
 class EvaluationConfig(Config):
     """How figures are computed."""
 
     tolerance_mm: float | dict[str, float] | None = Field(
         default=None, description="Tolerance of the surface Dice (NSD), per structure or for all."
+    )
+    missing: MissingConfig = Field(
+        default=MissingConfig(), description="What stands for a structure that a mask lacks."
+    )
+    lesions: dict[str, float] = Field(
+        default={},
+        description="Structures whose connected parts are counted as lesions, each with the "
+        "overlap over union (0 to 1) at which one is found.",
     )
     n_boot: int = Field(default=1000, ge=100, description="Bootstrap replicates, by patient.")
     level: float = Field(default=0.95, gt=0.5, lt=1, description="Confidence level.")

@@ -276,8 +276,11 @@ def audit_codes_are_known(data: dict[str, Any]) -> Found:
                 yield key, "is accepted and excluded", "keep one"
 
 
+_OF_LESIONS = ("lesion_sensitivity", "lesion_precision", "lesion_f1", "false_lesions")
+
+
 def tolerances_are_structures(data: dict[str, Any]) -> Found:
-    """Hold each tolerance to a structure."""
+    """Hold each tolerance, and what is said of lesions, to a structure."""
     known = list(block(data, "targets"))
     for name, value in block(data, "evaluation", "tolerance_mm").items():
         key = ("evaluation", "tolerance_mm", name)
@@ -285,6 +288,17 @@ def tolerances_are_structures(data: dict[str, Any]) -> Found:
             yield key, *_unknown(name, known, "a target")
         elif isinstance(value, int | float) and value < 0:
             yield key, f"{value} mm is negative", "zero or more"
+    for name, value in (lesions := block(data, "evaluation", "lesions")).items():
+        key = ("evaluation", "lesions", name)
+        if name not in known or data.get("task") != "segmentation":
+            yield key, *_unknown(name, known, "a structure")
+        elif isinstance(value, int | float) and not 0 <= value <= 1:
+            yield key, f"an overlap over union of {value} is none", "0 to 1; 0.1 is common"
+    primary = block(data, "primary")
+    if str(primary.get("metric")) in _OF_LESIONS:
+        for name in (n for n in listed(primary.get("target")) if n not in lesions):
+            fix = f"add `evaluation: {{lesions: {{{name}: 0.1}}}}`"
+            yield ("primary", "metric"), f"'{name}' is not said to consist of lesions", fix
 
 
 _OF_METHOD = {

@@ -5,16 +5,19 @@ It reads tables and masks alone, so a vendor's tool enters here.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from aiops.config import Experiment
+from aiops.config import Experiment, FairnessConfig
+from aiops.data.population import Shares, read_population
 from aiops.errors import DataError
 from aiops.files import read_json, read_table, write_json, write_table
+from aiops.pipeline.mitigation_effect import check_decisions, mitigation_effect, mitigation_of
 from aiops.pipeline.operating import choose_operating_points
 from aiops.pipeline.seal import record_reading
-from aiops.pipeline.structures import case_metrics_of_masks
+from aiops.pipeline.structures import case_metrics_of_masks, missing_policy
 from aiops.pipeline.workspace import Workspace
 from evaluation import (
     METRICS,
@@ -35,22 +38,31 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """
     experiment = workspace.experiment
     split = read_json(workspace.path("split.json"))
+    parts = split["assignments"]
     points: dict[str, Any] = {}
+    population = read_population(experiment, config_path=workspace.config.path)
     if experiment.task == "segmentation":
         masks = read_table(workspace.need("masks.parquet", "predict"))
         rows = case_metrics_of_masks(masks, experiment, progress)
-        plan = evaluation_plan(experiment, workspace.cases.patients_known, {})
-        evaluation = evaluate_segmentation(rows, plan)
+        plan = evaluation_plan(experiment, workspace.cases.patients_known, {}, population)
+        scored, evaluation = rows, _evaluated(evaluate_segmentation, rows, plan, workspace)
         read = _sha256(masks.drop(columns=["reference", "predicted"]))
         digest = hashlib.sha256((read + _sha256(rows)).encode()).hexdigest()
     else:
         predictions = read_table(workspace.need("predictions.parquet", "predict"))
         plan = evaluation_plan(experiment, workspace.cases.patients_known, {})
         points = choose_operating_points(predictions, experiment, plan)
-        plan = evaluation_plan(experiment, workspace.cases.patients_known, points)
-        evaluation = evaluate_classification(predictions, plan)
+        plan = replace(
+            evaluation_plan(experiment, workspace.cases.patients_known, points, population),
+            expected_cases=frozenset(n for n, p in parts.items() if p["split"] == "test"),
+            chosen_on=_chosen_on(predictions, points),
+        )
+        check_decisions(predictions, experiment, workspace.cases.patients_known)
+        scored = predictions
+        evaluation = _evaluated(evaluate_classification, predictions, plan, workspace)
         test = predictions[predictions["split"] == "test"]
-        digest = _sha256(test[["case_id", "target", "y_score", "status"]])
+        decided = ["y_pred"] if test["y_pred"].notna().any() else []
+        digest = _sha256(test[["case_id", "target", "y_score", "status", *decided]])
     readings = record_reading(
         split["seal"],
         predictions_sha256=digest,
@@ -60,6 +72,14 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     result = summarise(workspace, evaluation, points)
     result["seal"] = {"hash": split["seal"], "reading": len(readings), "readings": readings}
     result["predictions_sha256"] = digest
+    if mitigation_of(experiment):
+        told, effect = mitigation_effect(workspace, scored, plan, points, evaluation_plan, progress)
+        result["mitigation"] = told
+        result["notes"] += [
+            *told["sentences"],
+            *(p["warning"] for p in points.values() if "warning" in p),
+        ]
+        write_table(workspace.path("tables/mitigation.parquet"), effect)
     write_table(workspace.path("case_metrics.parquet"), evaluation.case_metrics)
     write_table(workspace.path("metrics.parquet"), evaluation.metrics)
     write_table(workspace.path("gaps.parquet"), evaluation.gaps)
@@ -69,8 +89,36 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     return result
 
 
+def _evaluated(
+    evaluate: Callable[[pd.DataFrame, EvaluationPlan], Evaluation],
+    table: pd.DataFrame,
+    plan: EvaluationPlan,
+    workspace: Workspace,
+) -> Evaluation:
+    try:
+        return evaluate(table, plan)
+    except ValueError as error:
+        name = "masks.parquet" if plan.task == "segmentation" else "predictions.parquet"
+        raise DataError(
+            f"the predictions cannot be evaluated: {error}",
+            where=str(workspace.path(name)),
+            fix=f"aiops predict {workspace.config.path}; if it says so again, correct "
+            "the table of the cases",
+        ) from error
+
+
+def _chosen_on(predictions: pd.DataFrame, points: dict[str, Any]) -> frozenset[str]:
+    """Return the cases on which a threshold was chosen."""
+    if not any(p["chosen_on"] == "tune" for p in points.values()):
+        return frozenset()
+    return frozenset(predictions.loc[predictions["split"] == "tune", "case_id"].astype(str))
+
+
 def evaluation_plan(
-    experiment: Experiment, patients_known: bool, points: dict[str, Any]
+    experiment: Experiment,
+    patients_known: bool,
+    points: dict[str, Any],
+    population: Shares | None = None,
 ) -> EvaluationPlan:
     """Return what the evaluation package has to know, and nothing of files."""
     attributes = experiment.data.attributes
@@ -91,9 +139,14 @@ def evaluation_plan(
         per_case=tuple(name for name, a in attributes.items() if a.per == "case"),
         margin=fairness.margin if fairness else None,
         family=fairness.family if fairness else "claim",
-        operating_points={n: p["threshold"] for n, p in points.items()},
+        # Where each group has its own threshold, the decisions stand in the predictions.
+        operating_points={
+            n: None if p.get("groups") else p["threshold"] for n, p in points.items()
+        },
         operating_point_notes={n: p["criterion"] for n, p in points.items()},
         tolerance_mm=tolerance,
+        missing=missing_policy(experiment),
+        lesions=experiment.evaluation.lesions,
         unit="study" if study else "case",
         combine=study.combine if study else "mean",
         score_kind={
@@ -103,7 +156,31 @@ def evaluation_plan(
         level=experiment.evaluation.level,
         seed=experiment.evaluation.seed,
         patients_known=patients_known,
+        population=population or {},
+        **_told_of_fairness(fairness),
+        prevalence=_prevalence(experiment),
+        prevalence_source=experiment.evaluation.prevalence_source,
     )
+
+
+def _prevalence(experiment: Experiment) -> dict[str, float]:
+    given = experiment.evaluation.prevalence
+    if isinstance(given, dict):
+        return given
+    return {} if given is None else dict.fromkeys(experiment.findings, given)
+
+
+def _told_of_fairness(fairness: FairnessConfig | None) -> dict[str, Any]:
+    """Return what was said in advance of groups, besides their names and the margin."""
+    if fairness is None:
+        return {}
+    pairs = fairness.intersections
+    return {
+        "reasons": fairness.reasons,
+        "intersections": None if pairs is None else tuple(tuple(names) for names in pairs),
+        "adjust_for": tuple(fairness.adjust_for),
+        "population_source": fairness.population.source if fairness.population else "",
+    }
 
 
 def summarise(

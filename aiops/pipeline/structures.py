@@ -1,68 +1,89 @@
 """From pairs of masks to one row per case, structure and metric; cases in parallel."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from aiops.config import Experiment
 from aiops.data.images import grid_difference, read_label
 from aiops.errors import DataError
-from evaluation import case_metrics_of, case_rows, failed_case_metrics
+from evaluation import MissingStructure, case_rows, label_map_metrics
 
 _OWN = ("case_id", "patient_id", "split", "structure", "reference", "predicted", "status", "reason")
-N_JOBS = 2
+MOST_JOBS = 8
+"""Cases read at once at most: each holds two label maps in memory."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for every case."""
+
+    structures: dict[str, int]
+    tolerance_mm: float | dict[str, float] | None
+    missing: MissingStructure
+    lesions: dict[str, float]
+    attributes: list[str]
+
+
+def missing_policy(experiment: Experiment) -> MissingStructure:
+    """Return what the config says of structures that a mask lacks."""
+    said = experiment.evaluation.missing
+    return MissingStructure(both_empty=said.both_empty, penalty_mm=said.penalty_mm)
 
 
 def case_metrics_of_masks(
-    masks: pd.DataFrame, experiment: Experiment, progress: Callable[[int, int], None]
+    masks: pd.DataFrame,
+    experiment: Experiment,
+    progress: Callable[[int, int], None],
+    *,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
     """Return the case_metrics table of a masks table.
 
-    A case whose prediction failed, or cannot be read, counts as missed, with its reason.
+    A case whose prediction failed, or cannot be read, counts as missed, with its reason. Cases
+    are worked on by `n_jobs` threads, one for each processor and 8 at most unless said; the order
+    of rows does not depend on it.
     """
-    tolerance = experiment.evaluation.tolerance_mm
-    attributes = [c for c in masks.columns if c not in _OWN]
-    groups = [case.to_dict("records") for _, case in masks.groupby("case_id", sort=True)]
-    jobs = (
-        delayed(_case_rows)(rows, experiment.structures, tolerance, attributes) for rows in groups
+    job = _Job(
+        experiment.structures,
+        experiment.evaluation.tolerance_mm,
+        missing_policy(experiment),
+        experiment.evaluation.lesions,
+        [c for c in masks.columns if c not in _OWN],
     )
+    groups = [case.to_dict("records") for _, case in masks.groupby("case_id", sort=True)]
+    jobs = (delayed(_case_rows)(rows, job) for rows in groups)
     done: list[dict[str, Any]] = []
-    results = Parallel(n_jobs=N_JOBS, prefer="threads", return_as="generator")(jobs)
+    n = n_jobs or min(MOST_JOBS, cpu_count())
+    results = Parallel(n_jobs=n, prefer="threads", return_as="generator")(jobs)
     for i, rows in enumerate(results, start=1):
         done += rows
         progress(i, len(groups))
     return pd.DataFrame(done)
 
 
-def _case_rows(
-    rows: list[dict[str, Any]],
-    structures: dict[str, int],
-    tolerance: float | dict[str, float] | None,
-    attributes: list[str],
-) -> list[dict[str, Any]]:
+def _case_rows(rows: list[dict[str, Any]], job: _Job) -> list[dict[str, Any]]:
     first = rows[0]
     reference = read_label(first["reference"], case_id=first["case_id"])
     predicted, fault = _predicted(first, reference)
-    shared = {name: first[name] for name in ("case_id", "patient_id", "split", *attributes)}
-    shared["study_id"] = first["case_id"]
+    shared = {name: first[name] for name in ("case_id", "patient_id", "split", *job.attributes)}
+    shared |= {"study_id": first["case_id"], "reason": fault}
+    figures = label_map_metrics(
+        reference.array,
+        predicted,
+        {row["structure"]: job.structures[row["structure"]] for row in rows},
+        spacing_mm=reference.spacing_mm,
+        tolerance_mm=job.tolerance_mm,
+        missing=job.missing,
+        lesions=job.lesions,
+    )
     found: list[dict[str, Any]] = []
-    for row in rows:
-        name = row["structure"]
-        mm = tolerance.get(name) if isinstance(tolerance, dict) else tolerance
-        truth = reference.array == structures[name]
-        if predicted is None:
-            values = failed_case_metrics(truth, spacing_mm=reference.spacing_mm, tolerance_mm=mm)
-        else:
-            values = case_metrics_of(
-                truth,
-                predicted == structures[name],
-                spacing_mm=reference.spacing_mm,
-                tolerance_mm=mm,
-            )
-        found += case_rows({**shared, "reason": fault}, name, values)
+    for name, values in figures.items():
+        found += case_rows(shared, name, values)
     return found
 
 
