@@ -4,6 +4,7 @@ Nothing is compared that was not measured on the same cases with the same refere
 Failed and refused cases count as wrong in both.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -334,15 +335,15 @@ def _judged(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     return table.assign(p_adjusted=adjusted, levelled_down=asked & known & worse & chance)
 
 
-def comparison_sentence(row: Mapping[str, object], *, digits: int = 3) -> str:
+def comparison_sentence(row: Mapping[str, object], *, digits: int | None = None) -> str:
     """Say a row of a comparison: the word, and what the difference could be.
 
     Parameters
     ----------
     row : mapping
         A row of ``Comparison.table``.
-    digits : int, default=3
-        Decimals.
+    digits : int, optional
+        Decimals; when not given three, or as many more as a small difference takes.
 
     Examples
     --------
@@ -359,6 +360,9 @@ def comparison_sentence(row: Mapping[str, object], *, digits: int = 3) -> str:
     if outcome == ALIKE:
         return "the two gave the same answer in every case"
     difference, low, high = (float(str(row[c])) for c in ("difference", "low", "high"))
+    if digits is None:
+        reach = max(abs(low), abs(high))
+        digits = max(3, 1 - math.floor(math.log10(reach))) if 0 < reach < 1 else 3
     said = outcome
     if outcome in (BETTER, WORSE):
         said = f"{outcome} by {abs(difference):.{digits}f}"

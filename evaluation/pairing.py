@@ -32,6 +32,7 @@ from evaluation.statistic import Statistic, limits_of, undefined
 DELONG = "paired DeLong, clustered by patient"
 LINEAR = "t, paired by patient"
 MOVER = "MOVER, paired by patient"
+WIDENED = "t, paired by patient, widened for few"
 SAME = "the same in every case"
 NO_SPREAD = "not estimable: the difference is the same in every patient"
 
@@ -75,10 +76,11 @@ class Pair:
             return ""
         if not np.isfinite([self.a.n_effective, self.b.n_effective]).any():
             return LINEAR
-        # An AUC near its end, or of few cases, has no room for a symmetric interval.
-        if self.metric.needs == "score" and not (self.a.few or self.b.few) and self.se > 0:
-            return DELONG if self.metric.name == "roc_auc" else LINEAR
-        return MOVER
+        if self.metric.needs != "score" or self.a.se == 0 or self.b.se == 0:
+            return MOVER
+        if self.a.few or self.b.few:
+            return WIDENED
+        return DELONG if self.metric.name == "roc_auc" else LINEAR
 
     @property
     def why_not(self) -> str:
@@ -111,18 +113,26 @@ class Pair:
             return float("nan"), float("nan")
         if self.is_same:
             return 0.0, 0.0
-        if self.method != MOVER:
-            half = float(critical(z, self.df)) * self.se
-            reach = self.metric.high - self.metric.low
-            return max(self.value - half, -reach), min(self.value + half, reach)
-        return self._joined_limits(z)
+        if self.method == MOVER:
+            return self._joined_limits(z)
+        half = float(critical(z, self.df)) * self.se
+        if self.method == WIDENED:
+            # Of few cases the measured variance may be a lucky one; that of each side is not.
+            down, up = self._arms(z)
+            one, other = (down + up) / 2
+            half = max(half, _joined(one, other, self._correlation()))
+        reach = self.metric.high - self.metric.low
+        return max(self.value - half, -reach), min(self.value + half, reach)
+
+    def _arms(self, z: float) -> tuple[FloatArray, FloatArray]:
+        """Return how far the limits of a and of b lie below and above them."""
+        lows, highs = limits_of([self.a, self.b], (self.metric.low, self.metric.high), z)
+        values = np.array([self.a.value, self.b.value])
+        return values - lows, highs - values
 
     def _joined_limits(self, z: float) -> tuple[float, float]:
-        bounds = (self.metric.low, self.metric.high)
-        lows, highs = limits_of([self.a, self.b], bounds, z)
-        down = np.array([self.a.value, self.b.value]) - lows
-        up = highs - np.array([self.a.value, self.b.value])
-        r = self._correlation()
+        down, up = self._arms(z)
+        r = self._newcombe(self._correlation())
         low = _joined(down[1], up[0], r)
         high = _joined(up[1], down[0], r)
         plain = self.b.value - self.a.value
@@ -131,20 +141,23 @@ class Pair:
         return plain - low, plain + high
 
     def _correlation(self) -> float:
-        """Return the correlation of the two, brought towards 0 as for a table of counts.
-
-        Newcombe's correction: without it two tools that differ in no case of a few would be sure
-        to differ in none of all.
-        """
+        """Return the correlation of the two over the patients."""
         scale = self.a.se * self.b.se
         if scale == 0:
             return 0.0
-        r = float(self.a.influence @ self.b.influence) / scale
+        return float(np.clip(self.a.influence @ self.b.influence / scale, -1, 1))
+
+    def _newcombe(self, r: float) -> float:
+        """Return the correlation brought towards 0, as Newcombe does for a table of counts.
+
+        Without it two tools that differ in no case of a few would be sure to differ in none of
+        all.
+        """
         spread = np.sqrt(_spread(self.a) * _spread(self.b))
         if r > 0 and np.isfinite(spread) and spread > 0:
             n = min(self.a.n_effective, self.b.n_effective)
-            r = max(r - 1 / (2 * n * spread), 0.0)
-        return float(np.clip(r, -1, 1))
+            return float(max(r - 1 / (2 * n * spread), 0.0))
+        return r
 
     def p_value(self) -> float:
         """Return the two-sided p value: the level at which the limits reach 0."""
@@ -152,7 +165,7 @@ class Pair:
             return float("nan")
         if self.is_same or self.value == 0:
             return 1.0
-        if self.method != MOVER:
+        if self.method in (DELONG, LINEAR):
             t = abs(self.value) / self.se
             tail = special.stdtr(self.df, -t) if np.isfinite(self.df) else special.ndtr(-t)
             return float(2 * tail)
@@ -210,6 +223,9 @@ def _alike(metric: Metric, a: Sample, b: Sample) -> bool:
             np.array_equal(a.values[name], b.values[name], equal_nan=True) for name in a.values
         )
     same = np.array_equal(a.y_score[answered], b.y_score[answered])
+    if metric.needs == "score":  # the order of the cases is all that counts
+        one, two = (np.unique(s.worst_scores, return_inverse=True)[1] for s in (a, b))
+        return np.array_equal(one, two)
     if metric.needs == "decision" and a.y_pred.size and b.y_pred.size:
         same = same and np.array_equal(a.y_pred[answered], b.y_pred[answered])
     return bool(same)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Result = Mapping[str, Any]
 MOST_FIGURES = 36
+FEW_TARGETS = 3
 GROUP_COLUMNS = (
     "target", "metric", "attribute", "group", "difference", "low", "high", "outcome",
     "levelled_down",
@@ -36,26 +37,36 @@ def comparison_lines(result: Result, *, by_group: bool, width: int = 118) -> lis
     """
     lines = [f"{side}: {result[side]['use_case']} {result[side]['run']}" for side in ("a", "b")]
     lines += ["above 0 is better for b", ""]
-    first = {key for row in result["primary"] for key in (row["target"], row["metric"])}
-    told = [row for row in result["overall"] if first & {row["target"], row["metric"]}]
+    told = [row for row in _shown_first(result) if row["state"] != "not_estimable"]
     lines += _table(told, width)
-    if len(told) < len(result["overall"]):
-        n = len(result["overall"]) - len(told)
-        lines.append(f"{n} more figures, of other targets, in {result['files']['table']}")
+    left = len(result["overall"]) - len(told)
+    if left:
+        lines.append(f"{left} more figures, or why there are none: {result['files']['table']}")
     for answer in result["non_inferiority"]:
         lines.append(f"{answer['target']}, {answer['metric']}: {answer['sentence']}")
     if by_group:
-        asked = {(row["target"], row["metric"]) for row in result["primary"]}
-        rows = [r for r in result["groups"] if (r["target"], r["metric"]) in asked]
+        rows = [row for row in result["groups"] if row["primary"]]
         lines += ["", *_table(rows, width, groups=True)]
-    lost = [f"{r['attribute']} {r['group']} ({r['metric']} of {r['target']}: {r['sentence']})"
-            for r in result["levelled_down"]]  # fmt: skip
+    lost = result["levelled_down"]
     if lost:
-        lines.append(f"levelled down: b serves {len(lost)} groups worse than a did:")
-        lines += [f"  {said}" for said in lost]
+        lines.append("levelled down, worse for a group by more than chance:")
+        asked = [row for row in lost if row["primary"]]
+        lines += [f"  {r['attribute']} {r['group']} ({r['metric']} of {r['target']}: "
+                  f"{r['sentence']})" for r in asked]  # fmt: skip
+        if len(lost) > len(asked):
+            lines.append(f"  {len(lost) - len(asked)} times in other figures, see the table")
     elif result["groups"]:
         lines.append("no group is shown to be served worse by b than by a")
     return [*lines, *result["notes"], f"written: {result['files']['json']}"]
+
+
+def _shown_first(result: Result) -> list[Result]:
+    """Return the primary metric of every target, and the other metrics where these are few."""
+    metrics = {row["metric"] for row in result["primary"]}
+    targets = {row["target"] for row in result["primary"]}
+    if len(targets) > FEW_TARGETS:
+        targets = set()
+    return [r for r in result["overall"] if r["metric"] in metrics or r["target"] in targets]
 
 
 def _table(rows: Sequence[Result], width: int, *, groups: bool = False) -> list[str]:

@@ -155,7 +155,7 @@ def test_a_group_that_pays_for_the_new_version_is_named(tmp_path):
     assert ("sex", "F", "roc_auc") in lost
     assert not any(group == "M" for _, group, _ in lost)
     lines = "\n".join(comparison_lines(result, by_group=True))
-    assert "b serves" in lines
+    assert "levelled down, worse for a group by more than chance:" in lines
     assert "sex F (roc_auc of ill: worse by" in lines
 
 
