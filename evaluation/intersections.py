@@ -46,8 +46,8 @@ def intersections_table(evaluated: "Evaluated") -> pd.DataFrame:
 
     The metrics are the primary one and those of ``evaluation.subsets.HEADLINES``. ``shrinkage``
     is the share of the way from the raw figure to what the attributes alone foretell. Pooled
-    figures are nan with fewer than four measured groups. One more row a combination of attributes
-    counts those that no patient belongs to.
+    figures are nan with fewer than four measured groups. A combination that no patient belongs to
+    has a row with 0 patients, and none is made up for it.
     """
     plan = evaluated.plan
     rows: list[dict[str, object]] = []
@@ -55,10 +55,10 @@ def intersections_table(evaluated: "Evaluated") -> pd.DataFrame:
         if case.target not in plan.primary_targets:
             continue
         for names in attribute_sets(plan):
-            cells, n_empty = _cells(case, names, evaluated.n_patients)
+            cells, empty = _cells(case, names, evaluated.n_patients)
             for metric in looked_at(plan):
                 if metric.name not in case.blocked:
-                    rows += _rows(case, metric, names, cells, n_empty, evaluated)
+                    rows += _rows(case, metric, names, cells, empty, evaluated)
     table = pd.DataFrame(rows, columns=COLUMNS)
     for column in ("n_patients", "n_cases", "n_positive"):
         table[column] = table[column].astype("Int64")
@@ -80,22 +80,23 @@ def attribute_sets(plan: EvaluationPlan) -> list[tuple[str, ...]]:
     return list(combinations(plan.prespecified, 2))
 
 
-def _cells(case: TargetCases, names: tuple[str, ...], n_patients: int) -> tuple[Cells, int]:
-    """Return each combination with a case in it, and how many have none."""
+def _cells(case: TargetCases, names: tuple[str, ...], n_patients: int) -> tuple[Cells, list[str]]:
+    """Return each combination with a case in it, and the names of those without."""
     labels = [case.groups[name] for name in names]
     known = [[g for g in group_order(pd.unique(part)) if g not in UNSURE] for part in labels]
     cells: Cells = []
-    n_empty = 0
+    empty: list[str] = []
     for levels in product(*(range(len(groups)) for groups in known)):
         chosen = [groups[i] for groups, i in zip(known, levels, strict=True)]
         inside = np.logical_and.reduce(
             [part == group for part, group in zip(labels, chosen, strict=True)]
         )
+        name = ", ".join(chosen)
         if inside.any():
-            cells.append((", ".join(chosen), levels, subset_of(case, inside, n_patients)))
+            cells.append((name, levels, subset_of(case, inside, n_patients)))
         else:
-            n_empty += 1
-    return cells, n_empty
+            empty.append(name)
+    return cells, empty
 
 
 def _rows(
@@ -103,7 +104,7 @@ def _rows(
     metric: Metric,
     names: tuple[str, ...],
     cells: Cells,
-    n_empty: int,
+    empty: list[str],
     evaluated: "Evaluated",
 ) -> Iterator[dict[str, object]]:
     plan = evaluated.plan
@@ -135,8 +136,7 @@ def _rows(
             "state": raw.state,
             "reason": raw.reason,
         }
-    if n_empty:
-        group = f"{n_empty} combination{'s' if n_empty > 1 else ''} without a patient"
+    for group in empty:
         yield shared | {
             "group": group, "n_patients": 0, "n_cases": 0, "state": NOT_ESTIMABLE,
             "reason": "no case",
