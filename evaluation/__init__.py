@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         calibration_bins,
         expected_calibration_error,
     )
+    from evaluation.classes import ClassScores, class_scores
     from evaluation.compare import (
         Comparison,
         compare_classification,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from evaluation.disparities import equity_scaled
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
+    from evaluation.froc import Froc, froc
     from evaluation.groups import group_labels, group_order
     from evaluation.intraclass import icc
     from evaluation.metric_frame import to_metric_frame
@@ -89,6 +91,7 @@ _WHERE = {
     "agreement": ("BlandAltman", "bland_altman"),
     "calibration": ("brier", "calibration_intercept", "calibration_slope"),
     "calibration_error": ("CalibrationError", "calibration_bins", "expected_calibration_error"),
+    "classes": ("ClassScores", "class_scores"),
     "compare": (
         "Comparison",
         "compare_classification",
@@ -118,6 +121,7 @@ _WHERE = {
     "disparities": ("equity_scaled",),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
+    "froc": ("Froc", "froc"),
     "groups": ("group_labels", "group_order"),
     "intraclass": ("icc",),
     "metric_frame": ("to_metric_frame",),
@@ -180,12 +184,14 @@ __all__ = [
     "AtPrevalence",
     "BlandAltman",
     "CalibrationError",
+    "ClassScores",
     "Comparison",
     "Disclosed",
     "Disclosure",
     "Estimate",
     "Evaluation",
     "EvaluationPlan",
+    "Froc",
     "LesionMatch",
     "Metric",
     "MissingStructure",
@@ -206,6 +212,7 @@ __all__ = [
     "case_metrics_of",
     "case_rows",
     "choose_threshold",
+    "class_scores",
     "clopper_pearson",
     "clustered_proportion",
     "cohen_kappa",
@@ -225,6 +232,7 @@ __all__ = [
     "false_negative_rate",
     "false_positive_rate",
     "fleiss_kappa",
+    "froc",
     "group_labels",
     "group_order",
     "group_rates",
