@@ -58,7 +58,9 @@ def covered(gaps):
     """Return the share of gaps whose limits hold 0."""
     contrast, _ = contrast_of(gaps, 2000)
     _, low, high = contrast.limits(Z)
-    return float(((low <= 0) & (high >= 0)).mean())
+    share = float(((low <= 0) & (high >= 0)).mean())
+    print(f"gaps of {gaps[0].metric.name}: {share:.1%}")
+    return share
 
 
 def held(metric, draw, truth, n, times):
@@ -274,20 +276,27 @@ def test_gaps_of_auc_are_covered():
             gap("roc_auc", ranked(rng, n_ill, n_well, shift), ranked(rng, 150, 600, shift))
             for _ in range(800)
         ]
-        assert 0.93 <= covered(gaps) <= 0.99
+        assert 0.93 <= covered(gaps) <= 0.97
 
 
 def test_gaps_of_dice_are_covered_in_few_patients():
     rng = np.random.default_rng(3)
     for n, m in ((10, 20), (12, 100), (40, 40)):
         gaps = [gap("dice", contoured(rng, n), contoured(rng, m)) for _ in range(1500)]
-        assert 0.93 <= covered(gaps) <= 0.98
+        assert 0.93 <= covered(gaps) <= 0.97
 
 
 def shares_of_false_alarms(verdicts):
     return np.mean([("concern" in set(v)) for v in verdicts])
 
 
+@pytest.fixture
+def gaps_alone(monkeypatch):
+    """Leave out what an evaluation says beyond figures and gaps: it is not asked here."""
+    monkeypatch.setattr("evaluation.further.TABLES", {})
+
+
+@pytest.mark.usefixtures("gaps_alone")
 def test_case_38_chance_alone_raises_no_concern():
     rng = np.random.default_rng(4)
     plan = EvaluationPlan(
@@ -317,6 +326,7 @@ def test_case_38_chance_alone_raises_no_concern():
     assert np.mean(simultaneous) <= 0.08
 
 
+@pytest.mark.usefixtures("gaps_alone")
 def test_case_38_chance_alone_raises_no_concern_in_dice():
     rng = np.random.default_rng(5)
     plan = EvaluationPlan(
