@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from evaluation.metric_frame import to_metric_frame
     from evaluation.metrics import METRICS, Metric, metrics_of
     from evaluation.missing import MissingStructure, diagonal_mm
+    from evaluation.mitigation import mitigation_sentences, mitigation_table
     from evaluation.multiclass import (
         balanced_accuracy,
         macro_roc_auc,
@@ -126,6 +127,7 @@ _WHERE = {
     "intraclass": ("icc",),
     "metric_frame": ("to_metric_frame",),
     "metrics": ("METRICS", "Metric", "metrics_of"),
+    "mitigation": ("mitigation_sentences", "mitigation_table"),
     "multiclass": (
         "balanced_accuracy",
         "macro_roc_auc",
@@ -249,6 +251,8 @@ __all__ = [
     "masd",
     "match_lesions",
     "metrics_of",
+    "mitigation_sentences",
+    "mitigation_table",
     "multiclass_confusion",
     "multilabel_roc_auc",
     "net_benefit",

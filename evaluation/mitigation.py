@@ -51,9 +51,9 @@ def mitigation_table(comparison: Comparison, metrics: Iterable[str]) -> pd.DataF
         better (the plain difference of a metric that has no direction). ``levelled_down`` is a
         group whose change lies below 0 with its whole interval. Under `WORST` an attribute's
         smallest figure before and after, named in ``reason``; under `GAP` the distance from best
-        to worst. Both count groups that were measured (10 patients) before and after alike, and
-        their change has no interval where the worst group is another one after: which group is
-        worst was itself read from these data.
+        to worst. Both look at known groups of 10 patients or more (with, or without, the finding)
+        and have no counts. A gap has no interval, nor has the change of the worst group where it
+        is another one after: which group is worst was itself read from these data.
 
     Examples
     --------
@@ -83,6 +83,8 @@ def mitigation_table(comparison: Comparison, metrics: Iterable[str]) -> pd.DataF
     spans = [row for _, group in grouped for row in _spans(group)]
     parts = [rows, pd.DataFrame(spans, columns=MITIGATION_COLUMNS)] if spans else [rows]
     out = pd.concat(parts, ignore_index=True)
+    # The two have no count of their own: a sum of groups would tell the size of a hidden one.
+    out = out.astype({"n_patients": "Int64", "n_cases": "Int64", "levelled_down": bool})
     # Overall first, then attribute by attribute, its worst group and gap after its groups.
     order = {name: i for i, name in enumerate(dict.fromkeys(rows["attribute"]))}
     keys = [out["target"].map(_places(out["target"])), out["metric"].map(_places(wanted))]
@@ -127,8 +129,6 @@ def _spans(rows: pd.DataFrame) -> list[dict[str, object]]:
         "target": rows["target"].iloc[0],
         "metric": rows["metric"].iloc[0],
         "attribute": rows["attribute"].iloc[0],
-        "n_patients": int(measured["n_patients"].sum()),
-        "n_cases": int(measured["n_cases"].sum()),
         "levelled_down": False,
     }
     if len(measured) < 2:
@@ -190,7 +190,7 @@ def mitigation_sentences(
     --------
     >>> row = dict.fromkeys(MITIGATION_COLUMNS, np.nan) | {
     ...     "target": "sepsis", "metric": "roc_auc", "attribute": "sex", "levelled_down": True,
-    ...     "group": "m", "change": -0.02, "change_low": -0.03, "change_high": -0.01}
+    ...     "state": "ok", "group": "m", "change": -0.02, "change_low": -0.03, "change_high": -0.01}
     >>> mitigation_sentences(pd.DataFrame([row]), title="reweighing", attributes=["age"],
     ...                      metrics=["roc_auc"], digits=2)
     ['reweighing, cost: served worse than before: AUC of sepsis in sex m −0.02 (−0.03 to −0.01).']
@@ -211,9 +211,11 @@ def mitigation_sentences(
 
 
 def _cost(paid: pd.DataFrame, digits: int) -> str:
-    """Return the groups that pay, metric by metric."""
+    """Return the groups that pay, metric by metric; small ones without a name."""
     parts = []
-    for (target, metric), rows in paid.groupby(["target", "metric"], sort=False):
+    named = paid[paid["state"] == OK]
+    n_small = len(paid) - len(named)
+    for (target, metric), rows in named.groupby(["target", "metric"], sort=False):
         found: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
         groups = ", ".join(
             f"{row['attribute']} {row['group']} {_signed(row['change'], digits)} "
@@ -221,6 +223,8 @@ def _cost(paid: pd.DataFrame, digits: int) -> str:
             for row in found
         )
         parts.append(f"{_spoken(str(metric))} of {target} in {groups}")
+    if n_small:
+        parts.append("some figures of groups that are small")
     return "; ".join(parts)
 
 

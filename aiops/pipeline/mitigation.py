@@ -229,7 +229,10 @@ _EVENTS = {
 
 
 def _counted(tune: Mapping[str, np.ndarray], constraint: str) -> dict[str, list[np.ndarray]]:
-    """Return, for each rate of the constraint, the cases of each group that it is counted on."""
+    """Return, for each rate of the constraint, the cases of each group that it is counted on.
+
+    Nothing where one of its rates cannot be measured in two groups.
+    """
     ill = np.asarray(tune["y_true"], bool)
     inside = {"all": np.ones(ill.size, bool), "ill": ill, "well": ~ill}
     known = sorted({str(name) for name in tune["group"]} - set(UNSURE))
@@ -237,8 +240,9 @@ def _counted(tune: Mapping[str, np.ndarray], constraint: str) -> dict[str, list[
     for event in _EVENTS[constraint]:
         groups = [inside[event] & (tune["group"] == name) for name in known]
         enough = [g for g in groups if np.unique(tune["patient_id"][g]).size >= SMALL]
-        if len(enough) > 1:
-            out[event] = enough
+        if len(enough) < 2:
+            return {}
+        out[event] = enough
     return out
 
 
