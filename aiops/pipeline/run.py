@@ -30,6 +30,9 @@ class Stage:
 
 
 _ROOM = "aiops.pipeline"
+_COMPARED = ("predictions_unmitigated.parquet", "masks_unmitigated.parquet")
+"""Of the model without mitigation, which is never released."""
+
 STAGES: dict[str, Stage] = {
     "audit": Stage(f"{_ROOM}.prepare.audit_cases", ("cases.parquet",), ("audit.json",)),
     "split": Stage(
@@ -44,11 +47,11 @@ STAGES: dict[str, Stage] = {
     "predict": Stage(
         f"{_ROOM}.predict.predict_cases",
         ("plan.json", "split.json", "training.json"),
-        ("predictions.parquet", "masks.parquet"),
+        ("predictions.parquet", "masks.parquet", *_COMPARED),
     ),
     "evaluate": Stage(
         f"{_ROOM}.evaluate.evaluate_run",
-        ("predictions.parquet", "masks.parquet", "split.json", "audit.json"),
+        ("predictions.parquet", "masks.parquet", *_COMPARED, "split.json", "audit.json"),
         (
             "case_metrics.parquet",
             "metrics.parquet",
@@ -73,7 +76,14 @@ STAGES: dict[str, Stage] = {
             "audit.json",
             "gates.json",
         ),
-        ("report.html", "report_internal.html"),
+        (
+            "report.html",
+            "report_internal.html",
+            "sheet.html",
+            "disclosure_log.json",
+            "export/*",
+            "*.pdf",
+        ),
     ),
 }
 """The gate comes before the report, so that the report carries the gate's answer."""
@@ -87,6 +97,7 @@ OPTIONAL = (
     "training.json",
     "predictions.parquet",
     "masks.parquet",
+    *_COMPARED,
     "tables/*.parquet",
 )
 """Files that stand from the beginning, or that only some kinds of run have."""
@@ -157,6 +168,7 @@ def run(
         "gate": _read(workspace, "gates.json"),
         "report": str(workspace.path("report.html")),
         "report_internal": str(workspace.path("report_internal.html")),
+        "sheet": str(workspace.path("sheet.html")),
         "mlflow_run_id": workspace.record().get("mlflow_run_id"),
     }
 
