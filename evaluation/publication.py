@@ -31,6 +31,12 @@ NOT_FIGURES = {
     "margin", "threshold", "edge_low", "edge_high", "prevalence", "population_share", "bin",
     "level", "rounded_to",
 }  # fmt: skip
+SUBSETS = {"bin", "adjusted_for", "before"}
+"""Columns of tables whose counts are of parts of a group: cases in a bin, or complete cases."""
+
+SUMMARY = "("
+"""Begins the name of a row that sums up the groups of an attribute, as its worst group."""
+
 _FEW = re.compile(
     r"(?<!than )(?<![\d.,\-–])\b(\d+)(?= (?:\w+ ){0,2}"
     r"(?:patient|case|positive|negative|stud|diseased|healthy|fail|without|with)\w*)"
@@ -144,7 +150,7 @@ def find_secrets(tables: Mapping[str, pd.DataFrame], release: Release) -> Secret
     secrets = Secrets(release)
     vectors: dict[str, dict[tuple[str, str], pd.DataFrame]] = {}
     for name, frame in tables.items():
-        if {"attribute", "group"} <= set(frame) and "bin" not in frame:
+        if {"attribute", "group"} <= set(frame) and not SUBSETS & set(frame):
             for attribute, rows in frame[frame["attribute"] != ALL].groupby("attribute"):
                 for key, counts in _vectors(name, rows).items():
                     vectors.setdefault(str(attribute), {})[key] = counts
@@ -246,22 +252,29 @@ def _without_groups(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.Dat
     figures = sizes
     if "target" in frame or "structure" in frame:
         pairs = {(a, t): secrets.hidden_in(a, t) for a, t in {key[:2] for key in keys}}
-        figures = np.array([g in pairs[a, t] for a, t, g in keys], dtype=bool)
+        figures = np.array(
+            [g in pairs[a, t] or (g.startswith(SUMMARY) and bool(pairs[a, t])) for a, t, g in keys],
+            dtype=bool,
+        )
     failed = np.array([(a, t, g) in secrets.failed for a, t, g in keys], dtype=bool)
     frame = frame.drop(columns="_target")
     whys = np.array([secrets.why(*key) for key in keys], dtype=object)
     people = [c for c in counts_of(frame) if c not in PLANNED]
     blank(table, frame, figures, [*figures_of(frame), "n_positive", *PLANNED], secrets, whys)
-    blank(table, frame, sizes, people, secrets, whys)
+    blank(table, frame, figures if SUBSETS & set(frame) else sizes, people, secrets, whys)
     # Elsewhere than in the metrics the difference of two counts could be the failures.
     of_failed = ["n_failed"] if "n_failed" in frame or table in ("metrics", "gaps") else people
     blank(table, frame, failed & ~sizes, of_failed, secrets, "complementary or small count")
-    if "n_dropped" in frame:
-        few = secrets.release.guard.is_small(frame["n_dropped"].fillna(0).to_numpy())
-        blank(table, frame, few & ~sizes, ["n_dropped"], secrets, "primary")
+    if SUBSETS & set(frame) and "bin" not in frame:
+        few = np.any([_is_small(frame[c], secrets) for c in people], axis=0)
+        blank(table, frame, few & ~sizes, people, secrets, "primary")
     word = hidden_word(secrets.release.below)
     marked(frame, figures, np.where(whys == "primary", word, WITHHELD))
     return _plain_reasons(frame, secrets.release.below)
+
+
+def _is_small(counts: "pd.Series[float]", secrets: Secrets) -> BoolArray:
+    return secrets.release.guard.is_small(np.asarray(counts.fillna(0), dtype=np.int64))
 
 
 def _without_named(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from evaluation.crossed import Cells, hidden_cells, hidden_kinds
 from evaluation.protection import BoolArray, IntArray, Part, hidden_groups
 from evaluation.publication import (
     ALL,
+    SIZES,
     WITHHELD,
     Secrets,
     blank,
@@ -30,13 +31,18 @@ def without_small_crossings(table: str, frame: pd.DataFrame, secrets: Secrets) -
     """
     kept = []
     for names, rows in frame.groupby("attributes", sort=False):
-        rows = rows.reset_index(drop=True)
+        # A line on the crossings without a patient is no cell.
+        is_empty = (rows[[c for c in SIZES if c in rows]] == 0).all(axis=1)
+        nobody = rows[is_empty]
+        rows = rows[~is_empty].reset_index(drop=True)
         cross = _cross(str(names), rows, secrets)
         found = None if cross is None else _hidden(cross, rows, secrets)
         if cross is None or found is None:
             secrets.note(table, {"attribute": str(names)}, _all(rows), "complementary")
             continue
         kept.append(_published(table, cross, rows, found, secrets))
+        if cross.inside.all():
+            kept.append(nobody)
     return pd.concat(kept, ignore_index=True) if kept else frame.iloc[:0]
 
 

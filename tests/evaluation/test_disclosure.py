@@ -221,6 +221,41 @@ def test_crossings_with_a_hidden_group_are_left_out_and_small_cells_are_protecte
     assert len(set(shown["group"].str.split(", ").str[0])) <= 1
 
 
+def test_a_crossing_without_a_patient_is_told_only_where_no_group_is_hidden():
+    table = metrics([("t", "f", 80, 40), ("t", "m", 65, 30)])
+    ages = metrics([("t", "old", 60, 30), ("t", "young", 85, 40)], "age")
+    cells = {"f, young": (80, 40), "m, old": (60, 30), "m, young": (5, 0), "f, old": (0, 0)}
+    cells["m, young"], cells["m, old"] = (20, 10), (45, 20)
+    table = pd.concat([table, ages])
+    shown = suppress(table, pd.DataFrame(), {"intersections": crossed(cells)})
+    assert set(shown.tables["intersections"]["group"]) == set(cells)
+    few = metrics([("t", "x", 4, 2)])
+    shown = suppress(pd.concat([table, few]), pd.DataFrame(), {"intersections": crossed(cells)})
+    assert "f, old" not in set(shown.tables["intersections"]["group"])
+
+
+def test_rows_that_sum_up_an_attribute_and_counts_of_complete_cases_are_no_groups():
+    table = metrics([("t", "f", 80, 40), ("t", "m", 65, 30), ("t", "w", 70, 30)])
+    rows = metrics([("t", "f", 80, 40), ("t", "(worst group)", 4, 2)]).assign(before=0.7, after=0.8)
+    adjusted = metrics([("t", "f", 78, 40), ("t", "m", 62, 30)]).assign(
+        adjusted_for="scanner", n_dropped=[2, 30], crude=0.1
+    )
+    shown = suppress(table, pd.DataFrame(), {"mitigation": rows, "adjusted": adjusted})
+    assert list(shown.metrics["state"]) == ["ok"] * 3
+    assert list(shown.tables["mitigation"]["after"]) == [0.8, 0.8]
+    told = shown.tables["adjusted"].set_index("group")
+    # The difference to the 80 of the metrics would be the 2 that were dropped.
+    assert told.loc["f", ["n_dropped", "n_patients", "n_cases"]].isna().all()
+    assert told.loc["m", "n_patients"] == 60
+
+
+def test_the_worst_group_of_a_mitigation_is_hidden_with_the_group_it_may_be():
+    table = metrics([("t", "f", 80, 40), ("t", "m", 65, 30), ("t", "x", 4, 2)])
+    rows = metrics([("t", "f", 80, 40), ("t", "(worst group)", 4, 2)]).assign(before=0.7, after=0.8)
+    shown = suppress(table, pd.DataFrame(), {"mitigation": rows}).tables["mitigation"]
+    assert list(shown["after"].isna()) == [False, True]
+
+
 def test_a_crossing_whose_groups_cannot_be_told_apart_is_left_out():
     table = metrics([("t", "f", 80, 30), ("t", "m", 65, 28)])
     found = suppress(table, pd.DataFrame(), {"intersections": crossed({"f, old": (40, 20)})})
