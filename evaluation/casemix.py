@@ -181,6 +181,10 @@ def _adjusted(
         s.patient.size for kept in both for s in (kept.sides[0].sample, kept.sides[1].sample)
     )
     value, variance, df = _gap(both, metric, evaluated.n_patients)
+    if not np.isfinite(variance):
+        return Adjusted(
+            n_dropped=n_known - n_kept, reason="not estimable: no spread between patients"
+        )
     half = float(critical(two_sided_z(evaluated.plan.level), df)) * np.sqrt(variance)
     least = [sum(kept.statistics[i].n_least for kept in both) for i in (0, 1)]
     small = [n for n in ("the group", "the rest") if least[n == "the rest"] < SMALL]

@@ -211,6 +211,8 @@ def _disparity(
     state = SMALL_N if reasons else OK
     if left_out:
         reasons.append(f"without {left_out}")
+    if not chance.ranges.size:
+        reasons.append("no spread between patients, so nothing is known of chance")
     is_score = metric.higher_is_better is True and metric.low == 0 and metric.high == 1
     top = float(value.max())
     return replace(

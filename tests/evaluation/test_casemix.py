@@ -148,6 +148,26 @@ def test_segmentation_and_a_lower_is_better_metric():
         assert found.loc[(metric, "site", "s"), "adjusted_high"] < 0
 
 
+def test_without_spread_there_is_no_adjusted_gap():
+    rows = [
+        {"case_id": i, "patient_id": i, "split": "test", "structure": "liver", "metric": m,
+         "value": v, "unit": "", "outcome": "found", "site": "ns"[i % 2], "sex": "FM"[i // 2 % 2]}
+        for i in range(80) for m, v in (("dice", 1.0), ("hd95_mm", 0.0))
+    ]  # fmt: skip
+    plan = EvaluationPlan(
+        "segmentation", ("liver",), ("liver",), "dice", ("sex", "site"), ("sex",),
+        adjust_for=("site",), n_boot=100,
+    )  # fmt: skip
+    found = evaluate_segmentation(pd.DataFrame(rows), plan).tables
+    row = found["adjusted"].set_index(["metric", "attribute", "group"]).loc[("hd95_mm", "sex", "F")]
+    assert np.isnan(row["adjusted"])
+    assert row["reason"] == "not estimable: no spread between patients"
+    chance = found["disparities"].set_index(["metric", "attribute"]).loc[("hd95_mm", "sex")]
+    assert (chance["gap"], chance["state"]) == (0, "ok")
+    assert "no spread between patients" in chance["reason"]
+    assert np.isnan(chance["chance_gap"])
+
+
 def test_adjusting_for_several_at_once():
     table = cohort(np.random.default_rng(0)).assign(site=lambda t: t["scanner"].str[0])
     table["site"] = np.random.default_rng(1).choice(["n", "s"], len(table))
