@@ -6,6 +6,7 @@ share patients.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -99,20 +100,25 @@ def homogeneity(
     value = np.array([s.value for s in statistics])
     if len(statistics) < 2 or not np.isfinite(variance).all():
         return UNKNOWN
-    rng = np.random.default_rng(seed)
     joint = covariance(statistics, subsets, variance, n_patients)
     worth = np.array([s.n_effective for s in statistics])
     apart = np.count_nonzero(joint - np.diag(variance)) == 0
     if np.isfinite(worth).all() and apart:
         share = common_share(statistics)
         if (worth * share * (1 - share)).min() < MANY:
-            return _of_counts(value, worth, share, metric, rng)
-    normal = rng.standard_normal((N_DRAWS, len(statistics)))
+            return _of_counts(value, worth, share, metric, np.random.default_rng(seed))
+    normal = _normals(seed, len(statistics))
     centre = _centre(value, joint)
     drawn = merit(centre + normal @ _root(joint).T, metric)
     df = np.array([np.inf if np.isfinite(s.n_effective) else s.df for s in statistics])
     p = _welch(value, variance, df) if apart else _wald(value, joint, float(df.min()))
     return Homogeneity(_range(drawn), p)
+
+
+@lru_cache(maxsize=64)
+def _normals(seed: tuple[int, ...], k: int) -> FloatArray:
+    """Return standard normals; the same question of another finding takes the same ones."""
+    return np.random.default_rng(seed).standard_normal((N_DRAWS, k))
 
 
 def _of_counts(
