@@ -64,7 +64,9 @@ def metrics_table() -> str:
             f"`{m.name}`",
             m.task,
             m.unit or "",
-            {True: "higher", False: "lower", None: f"nearer {m.ideal:g}"}[m.higher_is_better],
+            "neither"
+            if m.is_directionless
+            else {True: "higher", False: "lower", None: f"nearer {m.ideal:g}"}[m.higher_is_better],
             m.definition,
         )
         for m in METRICS.values()
