@@ -50,7 +50,7 @@ def compare_command(
     emit({**result, "mlflow_run_id": run_id}, lines, as_json=as_json)
 
 
-COUNTED = {"sensitivity": "positive", "specificity": "negative", "accuracy": "case"}
+METRICS = ("sensitivity", "specificity", "accuracy", "roc_auc", "dice")
 
 
 @click.command(
@@ -60,15 +60,20 @@ COUNTED = {"sensitivity": "positive", "specificity": "negative", "accuracy": "ca
 )
 @click.option(
     "--metric",
-    type=click.Choice(list(COUNTED)),
+    type=click.Choice(METRICS),
     default="sensitivity",
     show_default=True,
-    help="The share it is about.",
+    help="What it is about; dice stands for the mean of any paired figure.",
 )
-@click.option("--value", type=float, required=True, help="What it is expected to be, e.g. 0.9.")
-@click.option("--difference", type=float, help="How much less in a group would matter, e.g. 0.1.")
+@click.option("--value", type=float, help="What it is expected to be, e.g. 0.9.")
+@click.option("--difference", type=float, help="How much less would matter, e.g. 0.1.")
 @click.option("--half-width", type=float, help="Half the width wanted of its interval, e.g. 0.05.")
-@click.option("--prevalence", type=float, required=True, help="Share of cases with the finding.")
+@click.option("--margin", type=float, help="dice: a loss that would matter (non-inferiority).")
+@click.option("--sd", type=float, help="dice: standard deviation of the paired differences.")
+@click.option(
+    "--correlation", type=float, default=0.0, show_default=True, help="roc_auc: of two tools."
+)
+@click.option("--prevalence", type=float, help="Share of cases with the finding.")
 @click.option(
     "--group",
     "groups",
@@ -85,7 +90,7 @@ def sample_size_command(groups: tuple[str, ...], as_json: bool, **asked: Any) ->
     """Say how many patients each group needs, and how large the whole cohort must then be."""
     from aiops.pipeline.planned_size import planned_size, size_lines
 
-    result = planned_size(groups, counted=COUNTED[asked["metric"]], **asked)
+    result = planned_size(groups, asked)
     emit(result, size_lines(result), as_json=as_json)
 
 

@@ -10,6 +10,7 @@ from evaluation.compare import (
     compare_segmentation,
     comparison_sentence,
 )
+from evaluation.delong import paired_roc_auc
 from evaluation.estimates import two_sided_z, wilson
 from evaluation.fairness import holm
 from evaluation.metrics import METRICS
@@ -84,6 +85,18 @@ def test_two_aucs_are_compared_by_delongs_paired_test():
     assert found["p"] == pytest.approx(p, rel=1e-9)
     assert found["low"] == pytest.approx(difference - Z * np.sqrt(variance), abs=1e-9)
     assert found["outcome"] == "better"
+
+
+def test_the_pair_of_aucs_is_that_of_the_function_for_arrays():
+    a, b = cohort()
+    found = row(compare_classification(a, b, plan()), "roc_auc")
+    alone = paired_roc_auc(
+        a["y_true"].to_numpy() == 1, a["y_score"].to_numpy(), b["y_score"].to_numpy(),
+        patient_id=a["patient_id"].to_numpy(),
+    )  # fmt: skip
+    assert found["p"] == pytest.approx(alone.p, rel=1e-6)
+    limits = (alone.difference.low, alone.difference.high)
+    assert (found["low"], found["high"]) == pytest.approx(limits, abs=1e-6)
 
 
 def test_case_22_every_film_five_times_leaves_the_paired_variance_as_it_is():
