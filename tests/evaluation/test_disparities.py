@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaluation import EvaluationPlan, evaluate_classification, evaluate_segmentation
 from evaluation.disparities import COLUMNS, equity_scaled
@@ -203,3 +205,31 @@ def test_the_order_of_rows_and_the_seed():
     assert other.loc["sensitivity", "chance_gap"] != first.loc["sensitivity", "chance_gap"]
     assert other.loc["sensitivity", "gap"] == first.loc["sensitivity", "gap"]
     assert not first["prespecified"].any()
+
+
+cases = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.sampled_from("abc"), st.integers(0, 9)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases)
+def test_what_holds_for_any_cases(rows):
+    y, called, groups, who = (np.array(part) for part in zip(*rows, strict=True))
+    patients = [f"p{p}" for p in who]
+    found = classified(y, called, groups, patients=patients, per_case=("group",))
+    known = found[found["state"] != "not_estimable"]
+    assert (found["n_measured"] <= found["n_groups"]).all()
+    assert (known["gap"] >= 0).all()
+    assert known.loc[known["ratio"].notna(), "ratio"].between(0, 1).all()
+    assert known.loc[known["p_homogeneity"].notna(), "p_homogeneity"].between(0, 1).all()
+    drawn = known[known["chance_gap"].notna()]
+    assert (drawn["chance_gap_high"] >= 0.5 * drawn["chance_gap"]).all()
+    blank = found[found["state"] == "not_estimable"]
+    assert (blank["reason"] != "").all()
+    assert blank[["gap", "worst", "best", "ratio", "equity_scaled"]].isna().all(axis=None)
+    turned = classified(y, called, np.array(list("cab"))[["abc".index(g) for g in groups]],
+                        patients=patients, per_case=("group",))  # fmt: skip
+    assert turned["gap"].to_numpy() == pytest.approx(found["gap"].to_numpy(), nan_ok=True)

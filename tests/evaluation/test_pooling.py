@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from scipy import special
 
+from evaluation.discrimination import roc_auc_of
 from evaluation.pooling import pooled, pooled_shares
+from evaluation.samples import Sample
 
 Z = 1.959963984540054
 SIZES = np.array([4, 6, 8, 12, 20, 30, 50, 80, 120, 200, 400, 600])
@@ -27,7 +30,7 @@ def simulated(rng, main, own, n_times):
 
 
 def rms(errors):
-    return float(np.sqrt(np.square(errors).mean()))
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 @pytest.mark.parametrize(("main", "own"), [(0.3, 0.2), (0.5, 0.4), (0.2, 0.6), (0.0, 0.0)])
@@ -90,3 +93,35 @@ def test_the_order_of_groups_does_not_matter():
     two = pooled_shares(share[order], SIZES[order].astype(float), LEVELS[order], z=Z)
     assert two.value == pytest.approx(one.value[order], abs=1e-9)
     assert two.low == pytest.approx(one.low[order], abs=1e-9)
+
+
+def aucs(rng, own):
+    """Return the statistics of twelve groups' AUC, and the truth."""
+    n_ill = rng.permutation([2, 3, 4, 6, 8, 12, 20, 30, 50, 80, 120, 200])
+    shift = (
+        1.6 + 0.2 * rng.normal(size=3)[LEVELS[:, 0]] + 0.2 * rng.normal(size=4)[LEVELS[:, 1]]
+        + own * rng.normal(size=12)
+    )  # fmt: skip
+    out = []
+    for n, d in zip(n_ill, shift, strict=True):
+        ill = np.arange(4 * n) < n
+        score = rng.normal(size=4 * n) + d * ill
+        out.append(roc_auc_of(Sample.of_patients(np.arange(4 * n), y_true=ill, y_score=score)))
+    return out, special.ndtr(shift / np.sqrt(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [0.0, 0.2, 0.4])
+def test_aucs_are_pooled_by_their_effective_n(own):
+    rng = np.random.default_rng(4)
+    raw, shrunk, held = [], [], []
+    for _ in range(120):
+        found, truth = aucs(rng, own)
+        value = np.array([s.value for s in found])
+        worth = np.array([s.n_effective for s in found])
+        pool = pooled_shares(value, worth, LEVELS, z=Z)
+        raw.append(value - truth)
+        shrunk.append(pool.value - truth)
+        held.append((pool.low <= truth) & (truth <= pool.high))
+    assert rms(shrunk) < 0.75 * rms(raw)
+    assert np.mean(held) >= 0.91
