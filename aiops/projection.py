@@ -334,8 +334,14 @@ def _curves(rows: list[dict[str, Any]]) -> tuple[Curve, ...]:
 
 
 def _dataset(run_dir: Path, experiment: Experiment, run: Mapping[str, Any]) -> Dataset:
+    from aiops.report.disclosure import policy_of, shown_flow
+
     fingerprint = _read_optional(run_dir / "fingerprint.json")
     audit = _read_optional(run_dir / "audit.json")
+    flow = _read_optional(run_dir / "evaluation.json").get("population_flow") or []
+    n_cases = audit.get("n_cases")
+    if any(row.get("n_cases") is None for row in shown_flow(flow, policy_of(experiment))):
+        n_cases = None  # one could count down from it to few people who were left out
     digest = fingerprint.get("content_hash") or json_hash(
         [run.get("hash"), audit.get("n_cases"), audit.get("n_patients")]
     )
@@ -344,7 +350,7 @@ def _dataset(run_dir: Path, experiment: Experiment, run: Mapping[str, Any]) -> D
         digest=str(digest)[:36],
         context="evaluation" if experiment.is_vendor else "training",
         source=Path(experiment.data.table).name,
-        n_cases=audit.get("n_cases"),
+        n_cases=n_cases,
     )
 
 

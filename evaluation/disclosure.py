@@ -18,7 +18,7 @@ runs on nearly the same patients, which rounding blurs but does not close. And a
 the patients.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -249,41 +249,3 @@ def suppress(
     shown, log = suppressed_tables({"metrics": metrics, "gaps": gaps, **tables}, release)
     rest = {name: shown[name] for name in tables}
     return Disclosed(shown["metrics"], shown["gaps"], rest, log)
-
-
-def suppressed_rows(
-    rows: Sequence[Mapping[str, object]], columns: Sequence[str], policy: Disclosure | None = None
-) -> list[dict[str, object]]:
-    """Return records of counts that add up to a known total, with small counts hidden.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        Steps of a population flow, or parts of a split.
-    columns : sequence of str
-        The keys that hold counts; None and nan are counts that are not there.
-    policy : Disclosure, optional
-        What is hidden; the default policy when not given.
-
-    Returns
-    -------
-    list of dict
-        A hidden count is None, and ``suppressed`` names the keys where one is.
-
-    Examples
-    --------
-    >>> flow = [{"step": "out", "n_cases": 3}, {"step": "test", "n_cases": 40}]
-    >>> [row["n_cases"] for row in suppressed_rows(flow, ["n_cases"])]
-    [None, None]
-    """
-    policy = Disclosure() if policy is None else policy
-    hidden: list[list[str]] = [[] for _ in rows]
-    for name in columns:
-        counts = [np.nan if row.get(name) is None else row[name] for row in rows]
-        found = suppress_counts(np.asarray(counts, dtype=float), policy)
-        for names, is_hidden in zip(hidden, found.is_suppressed, strict=True):
-            names += [name] if is_hidden else []
-    return [
-        {**row, **dict.fromkeys(names), "suppressed": names}
-        for row, names in zip(rows, hidden, strict=True)
-    ]

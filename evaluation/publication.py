@@ -282,10 +282,14 @@ def _without_named(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.Data
     frame = frame[~frame["attribute"].isin(secrets.dropped)].reset_index(drop=True)
     lost = np.zeros(len(frame), bool)
     some = np.zeros(len(frame), bool)
+    names_hidden = np.zeros(len(frame), bool)
     for i, row in enumerate(frame.to_dict("records")):
         hidden = secrets.hidden_in(str(row["attribute"]), str(row.get("target", "")))
         some[i] = bool(hidden)
         lost[i] = row["worst_group"] in hidden or row.get("best_group") in hidden
+        names_hidden[i] = any(
+            re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(row.get("reason"))) for name in hidden
+        )
     whys = np.full(len(frame), "complementary", dtype=object)
     blank(table, frame, lost, [*figures_of(frame), *counts_of(frame)], secrets, whys)
     # A sum over all groups gives the figure of the one that is hidden.
@@ -294,6 +298,8 @@ def _without_named(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.Data
         if name in frame:
             frame[name] = frame[name].astype(object).mask(lost, "")
     marked(frame, lost, np.full(len(frame), WITHHELD, dtype=object))
+    if "reason" in frame:
+        frame.loc[names_hidden, "reason"] = WITHHELD
     return _plain_reasons(frame, secrets.release.below)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from aiops.config import DisclosureConfig, Experiment
-from evaluation.disclosure import Disclosed, Disclosure, suppressed_rows
+from evaluation.disclosure import Disclosed, Disclosure
 from evaluation.publication import WITHHELD, hidden_word
 
 BELOW = Disclosure().suppress_below
@@ -19,6 +19,9 @@ BELOW = Disclosure().suppress_below
 
 HIDDEN = hidden_word(BELOW)
 """What stands where a group has a small count, unless a config says otherwise."""
+
+BY_CONFIG = "left out by the config"
+"""The step of a population flow for cases that the config excludes by a value."""
 
 __all__ = [
     "BELOW",
@@ -129,26 +132,29 @@ def shown_audit(codes: Mapping[str, Mapping[str, Any]], policy: Disclosure) -> d
 
 
 def shown_flow(flow: Iterable[Mapping[str, Any]], policy: Disclosure) -> list[dict[str, Any]]:
-    """Return the steps of a population flow with small counts of those left out as None.
+    """Return the steps of a population flow, small numbers of people left out as None.
 
-    What is left out adds up to a known number, so further steps are hidden to protect a small one;
-    where that is not enough, the number at the start is hidden too.
+    Hidden are those left out by an attribute or outcome, in the config or after the audit; a file
+    that cannot be read tells of nobody. With them goes the number at the start, from which one
+    could count down to them. ``suppressed`` of a step names what is hidden.
 
     Examples
     --------
-    >>> flow = [{"step": "in the table", "n_cases": 50}, {"step": "left out", "n_cases": 2},
-    ...     {"step": "test", "n_cases": 48}]
+    >>> flow = [{"step": "in the table", "n_cases": 50},
+    ...     {"step": "left out by the config", "n_cases": 2}, {"step": "test", "n_cases": 48}]
     >>> [row["n_cases"] for row in shown_flow(flow, Disclosure())]
     [None, None, 48]
     """
     rows = [dict(row) for row in flow]
-    out = [row for row in rows if str(row.get("step", "")).startswith("left out")]
-    shown = suppressed_rows(out, ("n_cases", "n_patients"), policy)
-    told = {id(row): new for row, new in zip(out, shown, strict=True)}
-    rows = [told.get(id(row), row) for row in rows]
-    lost = [row for row in shown if row["suppressed"]]
-    if rows and lost and len(lost) == len(shown):
-        rows[0] = {**rows[0], "n_cases": None, "suppressed": ["n_cases"]}
+    for row in rows:
+        step, code = str(row.get("step", "")), str(row.get("reason", "")).partition(":")[0]
+        if step.startswith("left out"):
+            code = "ATTRIBUTE_" if step == BY_CONFIG else code
+            lost = [c for c in ("n_cases", "n_patients") if row.get(c) is not None
+                    and is_telling(code, row[c], policy.suppress_below)]  # fmt: skip
+            row.update({**dict.fromkeys(lost), "suppressed": lost})
+    if rows and any("n_cases" in row.get("suppressed", ()) for row in rows):
+        rows[0].update({"n_cases": None, "suppressed": ["n_cases"]})
     return rows
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.disclosure import Disclosure, suppress, suppress_counts, suppressed_rows
+from evaluation.disclosure import Disclosure, suppress, suppress_counts
 
 SMALL, OTHER = "hidden (<8)", "hidden"
 
@@ -204,6 +204,15 @@ def test_the_worst_group_is_not_named_nor_its_figure_where_it_is_hidden():
     assert np.isnan(second["equity_scaled"])
 
 
+def test_a_reason_that_names_a_hidden_group_is_not_told():
+    table = metrics([("t", "f", 80, 30), ("t", "m", 65, 28), ("t", "w", 90, 31), ("t", "x", 5, 5)])
+    told = {"target": "t", "metric": "roc_auc", "attribute": "sex", "worst_group": "", "gap": 0.3}
+    rows = pd.DataFrame([{**told, "state": "ok", "reason": "x: 0 negatives"},
+                         {**told, "state": "ok", "reason": "w: 0 negatives"}])  # fmt: skip
+    shown = suppress(table, pd.DataFrame(), {"disparities": rows}).tables["disparities"]
+    assert list(shown["reason"]) == ["hidden", "w: 0 negatives"]
+
+
 def test_crossings_with_a_hidden_group_are_left_out_and_small_cells_are_protected():
     groups = metrics([("t", "all", 300, 150), ("t", "f", 150, 70), ("t", "m", 145, 78),
                       ("t", "x", 5, 2), ("t", "w", 0, 0)]).iloc[:4]  # fmt: skip
@@ -308,11 +317,3 @@ def test_the_tables_given_are_left_as_they_are():
     before = table.copy()
     suppress(table, pd.DataFrame())
     pd.testing.assert_frame_equal(table, before)
-
-
-def test_records_with_small_counts_lose_them_and_say_so():
-    rows = [{"step": "a", "n": 3}, {"step": "b", "n": 40}, {"step": "c", "n": None},
-            {"step": "d", "n": 70}]  # fmt: skip
-    found = suppressed_rows(rows, ["n"])
-    assert [row["n"] for row in found] == [None, None, None, 70]
-    assert [row["suppressed"] for row in found] == [["n"], ["n"], [], []]

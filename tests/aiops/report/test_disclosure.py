@@ -5,25 +5,25 @@ from aiops.report.disclosure import is_hidden, policy_in, shown_evaluation, show
 from evaluation.disclosure import Disclosure
 
 
-def flow(*left_out, total=100):
-    rows = [{"step": "in the table", "n_cases": total, "n_patients": None}]
-    rows += [{"step": "left out after the audit", "n_cases": n, "n_patients": n} for n in left_out]
-    rest = total - sum(left_out)
-    return [*rows, {"step": "test, sealed", "n_cases": rest, "n_patients": rest}]
+def flow(step, n, reason=""):
+    rows = [{"step": "in the table", "n_cases": 100, "n_patients": None, "reason": ""}]
+    rows.append({"step": step, "n_cases": n, "n_patients": n, "reason": reason})
+    rest = 100 - n
+    return [*rows, {"step": "test, sealed", "n_cases": rest, "n_patients": rest, "reason": ""}]
 
 
-def test_few_who_were_left_out_cannot_be_had_from_the_steps():
-    assert [row["n_cases"] for row in shown_flow(flow(3, 20, 30), Disclosure())] == [
-        100, None, None, 30, 47,
-    ]  # fmt: skip
+def shown(*told):
+    return [row["n_cases"] for row in shown_flow(flow(*told), Disclosure())]
 
 
-def test_the_start_is_hidden_where_it_would_give_the_left_out_away():
-    assert [row["n_cases"] for row in shown_flow(flow(2), Disclosure())] == [None, None, 98]
+def test_few_people_left_out_are_hidden_with_the_number_one_could_count_down_from():
+    assert shown("left out by the config", 2, "ward is one of 3") == [None, None, 98]
+    assert shown("left out after the audit", 3, "ATTRIBUTE_CONFLICT: sex") == [None, None, 97]
 
 
-def test_a_flow_without_small_steps_stays():
-    assert [row["n_cases"] for row in shown_flow(flow(20, 30), Disclosure())] == [100, 20, 30, 50]
+def test_files_that_cannot_be_read_and_large_numbers_are_told():
+    assert shown("left out after the audit", 3, "FILE_MISSING: lost") == [100, 3, 97]
+    assert shown("left out by the config", 20, "ward is one of 3") == [100, 20, 80]
 
 
 def test_the_verdict_of_a_hidden_group_keeps_its_word_alone():
