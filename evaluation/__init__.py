@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from evaluation.froc import Froc, froc
     from evaluation.groups import group_labels, group_order
     from evaluation.intraclass import icc
+    from evaluation.labelmaps import label_map_metrics
     from evaluation.metric_frame import to_metric_frame
     from evaluation.metrics import METRICS, Metric, metrics_of
     from evaluation.missing import MissingStructure, diagonal_mm
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
         case_metrics_of,
         case_rows,
         failed_case_metrics,
-        label_map_metrics,
         with_mean_rows,
     )
     from evaluation.surface import assd, hd, hd95, masd, nsd, surface_distances
@@ -124,6 +124,7 @@ _WHERE = {
     "fairness": ("combined_verdict", "holm", "verdict"),
     "froc": ("Froc", "froc"),
     "groups": ("group_labels", "group_order"),
+    "labelmaps": ("label_map_metrics",),
     "intraclass": ("icc",),
     "metric_frame": ("to_metric_frame",),
     "metrics": ("METRICS", "Metric", "metrics_of"),
@@ -172,7 +173,6 @@ _WHERE = {
         "case_metrics_of",
         "case_rows",
         "failed_case_metrics",
-        "label_map_metrics",
         "with_mean_rows",
     ),
     "surface": ("assd", "hd", "hd95", "masd", "nsd", "surface_distances"),

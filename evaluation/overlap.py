@@ -1,5 +1,7 @@
 """Overlap and volume of two masks."""
 
+import math
+
 import numpy as np
 
 from evaluation.estimates import BoolArray
@@ -79,7 +81,12 @@ def volume_ml(mask: BoolArray, spacing_mm: tuple[float, ...]) -> float:
     2.0
     """
     check_spacing(spacing_mm, mask.ndim)
-    return int(np.count_nonzero(mask)) * float(np.prod(spacing_mm)) / 1000
+    return int(np.count_nonzero(mask)) * voxel_ml(spacing_mm)
+
+
+def voxel_ml(spacing_mm: tuple[float, ...]) -> float:
+    """Return the volume of one voxel in millilitres."""
+    return math.prod(float(step) for step in spacing_mm) / 1000
 
 
 def volume_error_ml(

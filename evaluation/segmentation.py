@@ -1,4 +1,4 @@
-"""The figures of one structure in one case, and of all structures of a label map.
+"""The figures of one structure in one case, and the table they make.
 
 Nothing is dropped from a mean because it went wrong: what stands for a structure that was missed,
 invented, or never returned because the tool failed is said by `MissingStructure`, and counted.
@@ -6,16 +6,14 @@ invented, or never returned because the tool failed is said by `MissingStructure
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from evaluation.detection import LESION_COUNTS, match_lesions
-from evaluation.estimates import BoolArray
+from evaluation.estimates import BoolArray, FloatArray
 from evaluation.missing import ABSENT, FAILED, FOUND, MISSED, SPURIOUS, MissingStructure
-from evaluation.overlap import check_masks, check_spacing, dice, iou, volume_ml
+from evaluation.overlap import check_masks, check_spacing, volume_ml, voxel_ml
 from evaluation.surface import (
     assd,
     bounding_box,
@@ -49,7 +47,6 @@ NAN = float("nan")
 DEFAULT = MissingStructure()
 
 CaseMetrics = dict[str, float | str]
-LabelMap = NDArray[np.integer[Any]]
 
 
 def case_metrics_of(
@@ -98,10 +95,17 @@ def case_metrics_of(
     check_spacing(spacing_mm, reference.ndim)
     boxes = bounding_box(reference), bounding_box(predicted)
     box = union_box(boxes[0] or boxes[1], boxes[1] or boxes[0]) or _nothing(reference.ndim)
-    distance = missing.distance_mm(reference.shape, spacing_mm)
-    return _figures(
-        reference[box], predicted[box], spacing_mm, tolerance_mm, missing, distance, lesion_iou
-    )
+    truth, tool = reference[box], predicted[box]
+    sizes = tuple(int(np.count_nonzero(m)) for m in (truth, tool, truth & tool))
+    distances = None
+    if sizes[0] and sizes[1]:
+        distances = surface_distances(truth, tool, spacing_mm)
+    penalty = missing.distance_mm(reference.shape, spacing_mm)
+    found = figures_of(
+        sizes, distances, spacing_mm=spacing_mm, tolerance_mm=tolerance_mm, missing=missing,
+        penalty=penalty,
+    )  # fmt: skip
+    return found | lesion_counts(truth, tool, lesion_iou)
 
 
 def failed_case_metrics(
@@ -133,136 +137,51 @@ def failed_case_metrics(
     >>> failed_case_metrics(cube, spacing_mm=(1.0, 1.0, 1.0), tolerance_mm=1.0)["dice"]
     0.0
     """
-    distance = missing.distance_mm(reference.shape, spacing_mm)
     box = bounding_box(reference) or _nothing(reference.ndim)
     truth = reference[box]
-    counts = _lesions(truth, np.zeros_like(truth), lesion_iou)
-    return _penalty(volume_ml(truth, spacing_mm), 0.0, distance, tolerance_mm, FAILED) | counts
-
-
-def label_map_metrics(
-    reference: LabelMap,
-    predicted: LabelMap | None,
-    labels: Mapping[str, int],
-    *,
-    spacing_mm: tuple[float, ...],
-    tolerance_mm: float | Mapping[str, float] | None,
-    missing: MissingStructure = DEFAULT,
-    lesions: Mapping[str, float] | None = None,
-) -> dict[str, CaseMetrics]:
-    """Return the figures of every structure of a label map, each computed on its own crop.
-
-    Parameters
-    ----------
-    reference, predicted : ndarray of int, shape (X, Y) or (X, Y, Z)
-        Label maps on one grid; a predicted None is a case the tool failed on.
-    labels : mapping of str to int
-        Structures and their label values, above 0.
-    spacing_mm : tuple of float
-        Distance between voxels along each axis.
-    tolerance_mm : float, mapping of str to float, or None
-        Tolerance of NSD, for all structures or each.
-    missing : MissingStructure
-        What stands for a structure that a map lacks.
-    lesions : mapping of str to float
-        Structures whose connected parts are matched as lesions, and at what IoU.
-
-    Returns
-    -------
-    dict of str to dict
-        What `case_metrics_of` says of each structure, or `failed_case_metrics`.
-
-    Raises
-    ------
-    ValueError
-        If the maps differ in shape or hold no whole numbers, or a label is below 1.
-
-    Examples
-    --------
-    >>> a = np.array([[0, 1, 1], [2, 2, 0]])
-    >>> found = label_map_metrics(
-    ...     a, np.where(a == 2, 0, a), {"left": 1, "right": 2},
-    ...     spacing_mm=(1.0, 1.0), tolerance_mm=1.0)
-    >>> found["left"]["dice"], found["right"]["outcome"]
-    (1.0, 'missed')
-    """
-    check_spacing(spacing_mm, reference.ndim)
-    distance = missing.distance_mm(reference.shape, spacing_mm)
-    boxes = _boxes(reference, labels, "reference")
-    others: dict[str, tuple[slice, ...] | None] = {}
-    if predicted is not None:
-        if predicted.shape != reference.shape:
-            raise ValueError(
-                f"reference {reference.shape} and predicted {predicted.shape} must match"
-            )
-        others = _boxes(predicted, labels, "predicted")
-    found: dict[str, CaseMetrics] = {}
-    for name, value in labels.items():
-        one, other = boxes[name], others.get(name)
-        box = union_box(one or other, other or one) or _nothing(reference.ndim)
-        mm = tolerance_mm.get(name) if isinstance(tolerance_mm, Mapping) else tolerance_mm
-        lesion_iou = (lesions or {}).get(name)
-        truth = reference[box] == value
-        if predicted is None:
-            volume = volume_ml(truth, spacing_mm)
-            found[name] = _penalty(volume, 0.0, distance, mm, FAILED)
-            found[name] |= _lesions(truth, np.zeros_like(truth), lesion_iou)
-        else:
-            found[name] = _figures(
-                truth, predicted[box] == value, spacing_mm, mm, missing, distance, lesion_iou
-            )
-    return found
-
-
-def _boxes(
-    label_map: LabelMap, labels: Mapping[str, int], name: str
-) -> dict[str, tuple[slice, ...] | None]:
-    """Return the box of each structure, all found in one pass over the map."""
-    from scipy.ndimage import find_objects
-
-    if not np.issubdtype(label_map.dtype, np.integer):
-        raise ValueError(f"{name} is {label_map.dtype}; a label map holds whole numbers")
-    odd = {n: v for n, v in labels.items() if v < 1}
-    if odd:
-        raise ValueError(f"labels {odd} must be 1 or above: 0 is background")
-    found = find_objects(label_map, max_label=max(labels.values(), default=0))
-    return {n: found[v - 1] for n, v in labels.items()}
+    penalty = missing.distance_mm(reference.shape, spacing_mm)
+    counts = lesion_counts(truth, np.zeros_like(truth), lesion_iou)
+    return failed_figures(volume_ml(truth, spacing_mm), penalty, tolerance_mm) | counts
 
 
 def _nothing(n_axes: int) -> tuple[slice, ...]:
     return (slice(0, 0),) * n_axes
 
 
-def _figures(
-    reference: BoolArray,
-    predicted: BoolArray,
+def figures_of(
+    sizes: tuple[int, ...],
+    distances: tuple[FloatArray, FloatArray] | None,
+    *,
     spacing_mm: tuple[float, ...],
     tolerance_mm: float | None,
     missing: MissingStructure,
-    distance: float,
-    lesion_iou: float | None,
+    penalty: float,
 ) -> CaseMetrics:
-    """Return the figures from crops; `distance` is the penalty, which is of the whole image."""
-    volumes = volume_ml(reference, spacing_mm), volume_ml(predicted, spacing_mm)
-    counts = _lesions(reference, predicted, lesion_iou)
-    if not any(volumes):
-        return _absent(missing, tolerance_mm) | counts
-    if not all(volumes):
-        outcome = MISSED if volumes[0] else SPURIOUS
-        return _penalty(*volumes, distance, tolerance_mm, outcome) | counts
-    d = surface_distances(reference, predicted, spacing_mm)
-    found: CaseMetrics = {
-        "dice": dice(reference, predicted),
-        "iou": iou(reference, predicted),
-        "nsd": NAN if tolerance_mm is None else nsd(*d, tolerance_mm),
-        "hd95_mm": hd95(*d),
-        "hd_mm": hd(*d),
-        "assd_mm": assd(*d),
-        "masd_mm": masd(*d),
+    """Return the figures from voxels of the reference, the prediction and both, and distances."""
+    reference, predicted, both = sizes
+    volumes = reference * voxel_ml(spacing_mm), predicted * voxel_ml(spacing_mm)
+    if not reference and not predicted:
+        return _absent(missing, tolerance_mm)
+    if distances is None:
+        return _penalty(*volumes, penalty, tolerance_mm, MISSED if reference else SPURIOUS)
+    return {
+        "dice": 2 * both / (reference + predicted),
+        "iou": both / (reference + predicted - both),
+        "nsd": NAN if tolerance_mm is None else nsd(*distances, tolerance_mm),
+        "hd95_mm": hd95(*distances),
+        "hd_mm": hd(*distances),
+        "assd_mm": assd(*distances),
+        "masd_mm": masd(*distances),
         **_volumes(*volumes),
         "outcome": FOUND,
     }
-    return found | counts
+
+
+def failed_figures(
+    volume_reference: float, penalty: float, tolerance_mm: float | None
+) -> CaseMetrics:
+    """Return the figures of a structure of a case the tool failed on."""
+    return _penalty(volume_reference, 0.0, penalty, tolerance_mm, FAILED)
 
 
 def _absent(missing: MissingStructure, tolerance_mm: float | None) -> CaseMetrics:
@@ -299,7 +218,8 @@ def _volumes(reference: float, predicted: float) -> CaseMetrics:
     return found | {"relative_volume_error": error / reference if reference else NAN}
 
 
-def _lesions(reference: BoolArray, predicted: BoolArray, at: float | None) -> CaseMetrics:
+def lesion_counts(reference: BoolArray, predicted: BoolArray, at: float | None) -> CaseMetrics:
+    """Return how many lesions there are, were found and are false, if they are asked for."""
     if at is None:
         return {}
     match = match_lesions(reference, predicted, iou=at)

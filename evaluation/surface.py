@@ -9,6 +9,8 @@ directions pooled; MASD is the mean of the two directed means. Other tools pool 
 by area; figures of two tools are not one.
 """
 
+import math
+
 import numpy as np
 
 from evaluation.estimates import BoolArray, FloatArray, IntArray
@@ -64,10 +66,32 @@ def surface_distances(
     box = union_box(bounding_box(reference), bounding_box(predicted))
     if box is None:
         return np.zeros(0), np.zeros(0)
-    borders = border(reference[box]), border(predicted[box])
+    one, other = (np.flatnonzero(border(m[box])) for m in (reference, predicted))
+    return border_distances(one, other, reference[box].shape, spacing_mm)
+
+
+def border_distances(
+    reference: IntArray, predicted: IntArray, shape: tuple[int, ...], spacing_mm: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the distances from each border to the other, given as flat indices.
+
+    Parameters
+    ----------
+    reference, predicted : ndarray of int
+        Border voxels as indices into the flattened array, ascending.
+    shape : tuple of int
+        Shape of that array.
+    spacing_mm : tuple of float
+        Distance between voxels along each axis.
+
+    Examples
+    --------
+    >>> border_distances(np.array([0]), np.array([0, 3]), (2, 3), (1.0, 1.0))
+    (array([0.]), array([0., 1.]))
+    """
     return (
-        _distances(borders[0], borders[1], spacing_mm),
-        _distances(borders[1], borders[0], spacing_mm),
+        _distances(reference, predicted, shape, spacing_mm),
+        _distances(predicted, reference, shape, spacing_mm),
     )
 
 
@@ -129,20 +153,25 @@ def border(mask: BoolArray) -> BoolArray:
     return mask & ~inside
 
 
-def _distances(from_: BoolArray, to: BoolArray, spacing_mm: tuple[float, ...]) -> FloatArray:
+def _distances(
+    from_: IntArray, to: IntArray, shape: tuple[int, ...], spacing_mm: tuple[float, ...]
+) -> FloatArray:
     """Return the distance of each voxel of a border to the nearest of the other."""
-    apart = ~to[from_]
-    out = np.zeros(apart.size)
-    if apart.any() and to.any():
-        # Borders of a good segmentation share many voxels: these need no search.
-        here = _points(from_)[apart]
-        found = _by_tree(here, _points(to), spacing_mm, most_s=MAP_S * to.size)
-        out[apart] = _by_map(here, to, spacing_mm) if found is None else found
+    out = np.zeros(from_.size)
+    if not (from_.size and to.size):
+        return out
+    # Borders of a good segmentation share many voxels: these need no search.
+    apart = to[np.minimum(np.searchsorted(to, from_), to.size - 1)] != from_
+    if apart.any():
+        here, there = (
+            np.stack(np.unravel_index(flat, shape), axis=1) for flat in (from_[apart], to)
+        )
+        corner = np.minimum(here.min(axis=0), there.min(axis=0))
+        here, there = here - corner, there - corner
+        box = tuple(int(n) + 1 for n in np.maximum(here.max(axis=0), there.max(axis=0)))
+        found = _by_tree(here, there, spacing_mm, most_s=MAP_S * math.prod(box))
+        out[apart] = _by_map(here, there, box, spacing_mm) if found is None else found
     return out
-
-
-def _points(mask: BoolArray) -> IntArray:
-    return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
 
 
 def _by_tree(
@@ -169,12 +198,16 @@ def _by_tree(
     return np.asarray(tree.query(a)[0], dtype=float)
 
 
-def _by_map(here: IntArray, to: BoolArray, spacing_mm: tuple[float, ...]) -> FloatArray:
+def _by_map(
+    here: IntArray, there: IntArray, box: tuple[int, ...], spacing_mm: tuple[float, ...]
+) -> FloatArray:
     from scipy.ndimage import distance_transform_edt
 
+    outside = np.ones(box, bool)
+    outside[tuple(there.T)] = False
     # The nearest voxel is asked for, not the distance of every voxel: half the time and memory.
     nearest = distance_transform_edt(
-        ~to, sampling=spacing_mm, return_distances=False, return_indices=True
+        outside, sampling=spacing_mm, return_distances=False, return_indices=True
     )
     found = np.stack([axis[tuple(here.T)] for axis in nearest], axis=1)
     steps = (found - here) * np.asarray(spacing_mm)
