@@ -203,6 +203,9 @@ def mitigation_sentences(
             one = mine.set_index("group")
             said.append(f"{title}, {target}: {_effect(one, attribute, metric, digits)}")
     paid = table[table["levelled_down"].astype(bool)]
+    measured = (table["state"] == OK) & (table["attribute"] != ALL)
+    if paid.empty and not measured.any():
+        return [*said, f"{title}, cost: not known, for no group has enough patients."]
     if paid.empty:
         told = ", ".join(_spoken(m) for m in table["metric"].unique())
         return [*said, f"{title}, cost: no group is shown to be served worse than before ({told}); "
@@ -231,7 +234,8 @@ def _cost(paid: pd.DataFrame, digits: int) -> str:
 def _spoken(metric: str) -> str:
     """Return what a metric is called within a sentence."""
     label = METRICS[metric].label
-    return label if label[:2].isupper() else label[0].lower() + label[1:]
+    keeps = label[:2].isupper() or label.startswith(("Dice", "Brier"))
+    return label if keeps else label[0].lower() + label[1:]
 
 
 def _effect(rows: pd.DataFrame, attribute: str, metric: str, digits: int) -> str:

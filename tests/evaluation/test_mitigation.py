@@ -149,6 +149,13 @@ def test_a_small_group_that_pays_is_flagged_but_not_named():
     assert "sex x" not in said[-1]
 
 
+def test_a_cost_that_nobody_could_see_is_not_denied():
+    frame = predictions(n=20, hits={"f": 0.3, "m": 0.9, "not recorded": 0.7})
+    found = mitigation_table(compare_classification(frame, frame, PLAN), ["sensitivity"])
+    said = mitigation_sentences(found, title="x", attributes=["sex"], metrics=["sensitivity"])
+    assert said[-1] == "x, cost: not known, for no group has enough patients."
+
+
 def test_one_group_alone_has_no_gap():
     frame = predictions(hits={"f": 0.3, "m": 0.9, "not recorded": 0.7}).assign(sex="f")
     found = mitigation_table(compare_classification(frame, frame, PLAN), ["sensitivity"])

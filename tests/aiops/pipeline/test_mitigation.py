@@ -71,7 +71,7 @@ def biased_set(folder: Path, *, seed: int = 0, few: bool = False) -> Path:
         "primary: {target: ill, metric: roc_auc}\n"
         "operating_point: {sensitivity: 0.8}\n"
         "split: {test: 0.35, tune: 0.3}\ntrain: {steps: 40, architecture: logistic}\n"
-        "fairness: {attributes: [sex], margin: 0.1}\n"
+        "evaluation: {n_boot: 100}\nfairness: {attributes: [sex], margin: 0.1}\n"
     )
     return config
 
