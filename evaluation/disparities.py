@@ -192,9 +192,7 @@ def _disparity(
     seed: tuple[int, ...],
 ) -> Disparity:
     measured = [i for i, s in enumerate(statistics) if is_measured(s)]
-    left_out = "; ".join(
-        f"{names[i]}: {s.why}" for i, s in enumerate(statistics) if i not in measured
-    )
+    left_out = _left_out(names, statistics)
     empty = Disparity(metric.name, len(names), len(measured))
     if len(measured) < 2:
         what = "one group only" if len(names) < 2 else "a gap needs two measured groups"
@@ -230,12 +228,24 @@ def _disparity(
     )
 
 
+def _left_out(names: list[str], statistics: list[Statistic]) -> str:
+    """Return who has no figure and why, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for name, statistic in zip(names, statistics, strict=True):
+        if not is_measured(statistic):
+            by_reason.setdefault(statistic.why, []).append(name)
+    return "; ".join(
+        reason if len(who) == len(names) > 1 else f"{', '.join(who)}: {reason}"
+        for reason, who in by_reason.items()
+    )
+
+
 def _equalized_odds(of_ill: Disparity, of_well: Disparity) -> tuple[Disparity, str]:
     """Return the larger of two gaps; where one of them is unknown so is the larger."""
     parts = {"sensitivity": of_ill, "specificity": of_well}
     unknown = {n: d for n, d in parts.items() if d.state == NOT_ESTIMABLE}
     if unknown:
-        reason = "; ".join(d.reason for d in unknown.values())
+        reason = "; ".join(dict.fromkeys(d.reason for d in unknown.values()))
         known = [f"the gap in {n} alone is {d.gap:.3g}" for n, d in parts.items()
                  if n not in unknown]  # fmt: skip
         return replace(

@@ -133,6 +133,13 @@ def test_a_group_that_cannot_be_measured_is_named():
     assert row["reason"] == "without c: 0 positives"
 
 
+def test_a_reason_that_all_groups_share_is_said_once():
+    found = classified(np.tile([1, 0], 20), np.full(40, np.nan), ["a"] * 20 + ["b"] * 20,
+                       score=np.linspace(0, 1, 40))  # fmt: skip
+    reasons = found.loc[["sensitivity", "equalized_odds", "demographic_parity"], "reason"]
+    assert set(reasons) == {"not estimable: no operating point"}
+
+
 def test_a_small_group_is_worst_and_said_to_be_small():
     y = np.ones(64, int)
     called = np.r_[np.ones(57), np.zeros(3), np.zeros(4)].astype(int)
