@@ -168,8 +168,13 @@ class Weights:
 
     def totals(self, sums: FloatArray) -> FloatArray:
         """Return weighted totals of sums per patient, shape (n_boot, k)."""
-        columns = sums.astype(np.float32)
-        return np.concatenate([block.T @ columns for block in self.blocks]).astype(float)
+        # Rates share their counts: the diseased are counted once for all who ask for them.
+        place: dict[bytes, int] = {}
+        which = [place.setdefault(column.tobytes(), len(place)) for column in sums.T]
+        first = [which.index(i) for i in range(len(place))]
+        columns = sums[:, first].astype(np.float32)
+        totals = np.concatenate([block.T @ columns for block in self.blocks]).astype(float)
+        return totals[:, which]
 
 
 def group_rng(seed: int, attribute: str, group: str) -> np.random.Generator:

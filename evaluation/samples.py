@@ -108,6 +108,11 @@ class Sample:
         out: BoolArray = np.where(self.failed, ~self.y_true, self.y_pred)
         return out
 
+    @cached_property
+    def n_seen(self) -> int:
+        """Number of patients with a case."""
+        return int((np.bincount(self.patient, minlength=1) > 0).sum())
+
     def take(self, rows: BoolArray, codes: IntArray, n_patients: int) -> "Sample":
         """Return the cases `rows`, their patients renumbered by ``codes[patient]``."""
         return replace(

@@ -321,7 +321,7 @@ def estimate_of(
         low=limits[0],
         high=limits[1],
         n_cases=int(sample.patient.size),
-        n_patients=int((np.bincount(sample.patient, minlength=1) > 0).sum()),
+        n_patients=sample.n_seen,
         n_positive=int(sample.y_true.sum()) if sample.y_true.size else None,
         n_failed=int(sample.failed.sum()),
         method=method,
