@@ -13,6 +13,7 @@ References
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -59,7 +60,7 @@ class Pair:
         """B minus a, above 0 better for b; plain for a metric without a direction."""
         return self.sign * (self.b.value - self.a.value)
 
-    @property
+    @cached_property
     def se(self) -> float:
         """Standard error of the difference, from the paired influences."""
         return float(np.sqrt(np.square(self.b.influence - self.a.influence).sum()))
@@ -69,7 +70,7 @@ class Pair:
         """Degrees of freedom: those of the side that has fewer; DeLong's test is a normal one."""
         return float("inf") if self.method == DELONG else min(self.a.df, self.b.df)
 
-    @property
+    @cached_property
     def method(self) -> str:
         """How the interval is made."""
         if self.is_same or self.why_not:
@@ -82,7 +83,7 @@ class Pair:
             return WIDENED
         return DELONG if self.metric.name == "roc_auc" else LINEAR
 
-    @property
+    @cached_property
     def why_not(self) -> str:
         """Why there is no interval, or an empty string."""
         for name, side in (("a", self.a), ("b", self.b)):
@@ -120,7 +121,7 @@ class Pair:
             # Of few cases the measured variance may be a lucky one; that of each side is not.
             down, up = self._arms(z)
             one, other = (down + up) / 2
-            half = max(half, _joined(one, other, self._correlation()))
+            half = max(half, _joined(one, other, self._correlation))
         reach = self.metric.high - self.metric.low
         return max(self.value - half, -reach), min(self.value + half, reach)
 
@@ -132,7 +133,7 @@ class Pair:
 
     def _joined_limits(self, z: float) -> tuple[float, float]:
         down, up = self._arms(z)
-        r = self._newcombe(self._correlation())
+        r = self._newcombe(self._correlation)
         low = _joined(down[1], up[0], r)
         high = _joined(up[1], down[0], r)
         plain = self.b.value - self.a.value
@@ -140,6 +141,7 @@ class Pair:
             return -(plain + high), -(plain - low)
         return plain - low, plain + high
 
+    @cached_property
     def _correlation(self) -> float:
         """Return the correlation of the two over the patients."""
         scale = self.a.se * self.b.se

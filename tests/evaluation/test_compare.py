@@ -436,3 +436,15 @@ def test_case_38_paired_intervals_hold_their_level(metric, n, films, correlation
         low, high = pair_of(METRICS[metric], a, b).limits(Z)
         held += low <= truth <= high
     assert 0.93 <= held / rounds <= 0.985
+
+
+def test_no_rows_and_one_class_only_are_answered_with_reasons():
+    a, b = cohort(n=40)
+    none = compare_classification(a.iloc[:0], b.iloc[:0], plan()).table
+    assert set(none["state"]) == {"not_estimable"}
+    assert none["reason"].str.startswith("not estimable: ").all()
+    assert none[["difference", "low", "high", "p"]].isna().all(axis=None)
+    ill = [t[t["y_true"] == 1] for t in (a, b)]
+    found = row(compare_classification(*ill, plan()), "roc_auc")
+    assert found["reason"] == "not estimable: 0 negatives in a"
+    assert np.isfinite(row(compare_classification(*ill, plan()), "sensitivity")["low"])
