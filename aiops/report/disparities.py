@@ -58,7 +58,7 @@ def disparities(files: RunFiles, experiment: Experiment, attribute: str) -> list
     opened = [r for r in known if r["metric"] in wanted]
     more = [r for r in known if r["metric"] not in wanted]
     by = readable(attribute)
-    if not known and not others:
+    if not headline and not others:
         return []
     blocks: list[Block] = [Heading(f"How far the groups by {by} lie apart")]
     name = f"{target_name(first)} by {by}"

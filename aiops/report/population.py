@@ -8,7 +8,7 @@ from aiops.report.blocks import Block, Cell, Prose, Section, Table, numbers
 from aiops.report.disclosure import WITHHELD
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import table_rows
-from aiops.report.wording import count, hidden_as, readable
+from aiops.report.wording import count, hidden_as, is_number, readable
 
 
 def population(files: RunFiles, experiment: Experiment) -> Section:
@@ -35,6 +35,7 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
                 columns=("Step", "Patients", "Cases", "Reason"),
                 rows=rows,
                 numbers=frozenset({1, 2}),
+                plain=_flow_words(flow, files),
             )
         )
     else:
@@ -46,6 +47,20 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
     elif files.split.get("counts"):
         blocks.append(_split_table(files.split))
     return Section("population", "Which cases were used", "Population flow", tuple(blocks))
+
+
+def _flow_words(flow: list[Json], files: RunFiles) -> str:
+    """Return how many were left out, and on how many the figures of this report rest."""
+    out = [s for s in flow if str(s.get("step", "")).startswith("left out")]
+    known = [s["n_cases"] for s in out if is_number(s.get("n_cases"))]
+    hidden = len(out) - len(known)
+    words = f"{count(sum(known))} cases were left out" if known else "Cases were left out"
+    words = words + (f", and in {hidden} steps a number too small to show" if hidden else "")
+    parts = [f"{words}." if out else "No case was left out."]
+    primary: list[Json] = files.evaluation.get("primary") or []
+    if primary and is_number(primary[0].get("n_patients")):
+        parts.append(f"The figures rest on {wording.patients(primary[0]['n_patients'])}.")
+    return " ".join(parts)
 
 
 def failures_by_group(files: RunFiles, experiment: Experiment) -> list[Block]:
@@ -126,4 +141,5 @@ def _split_table(split: Json) -> Table:
         columns=("Part", "Patients", "Cases"),
         rows=rows,
         numbers=frozenset({1, 2}),
+        plain="What was tested on was kept apart from what was learnt from.",
     )

@@ -140,8 +140,13 @@ def write_evaluation(folder: Path, experiment: Experiment, evaluation, **more) -
         "patients_known": True,
     }
     write_json(folder / "evaluation.json", {**result, **more})
-    run = {"run_name": "2026-01-02-abcdef01", "hash": "abcdef01", "mlflow_run_id": "m1",
-           "stages": {}, "environment": {"python": "3.11.7"}}  # fmt: skip
+    run = {
+        "run_name": "2026-01-02-abcdef01",
+        "hash": "abcdef01",
+        "mlflow_run_id": "m1",
+        "stages": {"evaluate": {"code": "abc123"}},
+        "environment": {"python": "3.11.7"},
+    }
     write_json(folder / "run.json", run)
     (folder / "resolved.yaml").write_text("use_case: x # <i>as written</i>\n", encoding="utf-8")
 
@@ -343,6 +348,63 @@ def test_it_can_be_read_by_a_screen_reader(html):
     assert all(set(a["aria-labelledby"].split()) <= set(ids) for a in drawn)
     links = [a["href"] for tag, a in tags if tag == "a"]
     assert all(link[1:] in ids or link == "sheet.html" for link in links)
+
+
+SECTIONS = (
+    "Verdict", "What was asked", "Which cases were used", "Who is in the data",
+    "How the truth was established", "How good it is over all", "Is it as good for each group",
+    "Where groups cross", "Why groups differ", "What was done about it",
+    "What it does to the work", "What can go wrong", "Gate, decision and monitoring", "Limits",
+    "Annex",
+)  # fmt: skip
+
+
+def test_the_fifteen_sections_stand_in_the_order_a_board_asks(classifier, segmenter, vendor):
+    for folder in (classifier, segmenter, vendor):
+        found = re.findall(r"<h2[^>]*><span class=\"no\">(\d+)</span>([^<]*)", page(folder))
+        assert [(int(no), title.strip()) for no, title in found] == list(enumerate(SECTIONS, 1))
+
+
+def test_every_open_table_outside_the_annex_says_what_it_means(classifier):
+    html = page(classifier)
+    html = re.sub(r"<details>.*?</details>", "", html[: html.index('id="annex"')], flags=re.DOTALL)
+    tables = re.split(r"<table", html)[1:]
+    assert len(tables) > 10
+    mute = [re.search(r"<caption>(.*?)</caption>", t)[1] for t in tables
+            if "In plain words" not in t]  # fmt: skip
+    assert mute == []
+
+
+def test_sheet_and_tables_stand_beside_the_report(classifier):
+    sheet = (classifier / "sheet.html").read_text(encoding="utf-8")
+    assert "case-0" not in sheet
+    assert "chest-effusion" in sheet
+    assert "north" not in sheet  # sites were not named in advance
+    names = {p.name for p in (classifier / "export").iterdir()}
+    assert {"metrics.csv", "metrics.json", "metrics.parquet", "gaps.csv"} <= names
+    metrics = pd.read_csv(classifier / "export" / "metrics.csv")
+    few = metrics[(metrics["attribute"] == "sex") & (metrics["group"] == "other")]
+    assert len(few)
+    assert set(few["state"]) == {"suppressed"}
+    assert few[["value", "n_patients"]].isna().all(axis=None)
+
+
+def test_the_further_tables_of_a_real_evaluation_are_told(tmp_path):
+    experiment = chest()
+    evaluation = evaluate_classification(
+        scores(experiment), plan_of(experiment, operating_points={"effusion": 0.4})
+    )
+    write_evaluation(tmp_path, experiment, evaluation)
+    for name, frame in evaluation.tables.items():
+        write_table(tmp_path / "tables" / f"{name}.parquet", frame)
+    write_report(tmp_path, experiment)
+    for html in (page(tmp_path), page(tmp_path, internal=True)):
+        assert "How far the groups by sex lie apart" in html
+        assert "Equalized odds" in html
+        assert "Does a probability mean what it says?" in html
+        assert "Net benefit of effusion" in html
+        assert ">nan" not in html
+        assert "None" not in html
 
 
 def test_tags_are_closed(html):

@@ -1,0 +1,56 @@
+import pytest
+
+from aiops.report.glance import at_a_glance
+
+PRIMARY = {"metric": "roc_auc", "low": 0.82, "high": 0.9, "acceptable": 0.8}
+CURVE = {"target": "effusion", "threshold": 0.4, "net_benefit": 0.2, "low": 0.15, "high": 0.25,
+         "treat_all": 0.1, "treat_none": 0.0}  # fmt: skip
+THERE = {"attribute": "sex", "group": "female", "population_share": 0.5, "ratio": 1.0,
+         "ratio_low": 0.9, "ratio_high": 1.1}  # fmt: skip
+
+
+def words(questions) -> list[str]:
+    return [q.chip.word for q in questions]
+
+
+def test_no_data_is_never_green(run, chest):
+    asked = at_a_glance(run(), chest())
+    assert words(asked) == ["insufficient evidence"] * 5 + ["not asked yet"]
+    assert {q.chip.tone for q in asked} == {"open"}
+
+
+def test_what_is_shown_is_adequate(run, chest, table):
+    files = run(
+        evaluation={"primary": [PRIMARY], "verdict": {"overall": "adequate"},
+                    "seal": {"reading": 1},
+                    "operating_points": {"effusion": {"threshold": 0.41}}},
+        gates={"outcome": "pass"},
+        decision_curve=table("decision_curve", CURVE),
+        representation=table("representation", THERE),
+    )  # fmt: skip
+    assert words(at_a_glance(files, chest())) == ["adequate"] * 5 + ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("place", "changed"),
+    [
+        (0, {"evaluation": {"primary": [{**PRIMARY, "low": 0.5, "high": 0.7}]}}),
+        (1, {"evaluation": {"verdict": {"overall": "concern"}}}),
+        (4, {"evaluation": {"seal": {"reading": 2}}}),
+    ],
+)
+def test_what_is_shown_to_fail_is_a_concern(run, chest, place, changed):
+    asked = at_a_glance(run(**changed), chest())
+    assert asked[place].chip.word == "concern"
+
+
+def test_people_who_lack_and_acting_that_harms_are_concerns(run, chest, table):
+    lacking = table("representation", THERE, {**THERE, "ratio_low": 0.4, "ratio_high": 0.7})
+    harmful = table("decision_curve", {**CURVE, "low": -0.2, "high": 0.05})
+    files = run(
+        evaluation={"operating_points": {"effusion": {"threshold": 0.4}}},
+        representation=lacking,
+        decision_curve=harmful,
+    )
+    asked = words(at_a_glance(files, chest()))
+    assert asked[2] == asked[3] == "concern"

@@ -1,0 +1,76 @@
+import pytest
+
+from aiops.report.why import explained, mitigation, why
+
+ROW = {"target": "effusion", "metric": "roc_auc", "attribute": "ethnicity", "group": "black",
+       "adjusted_for": "scanner", "crude": -0.19, "crude_low": -0.28, "crude_high": -0.12,
+       "adjusted": -0.02, "adjusted_low": -0.08, "adjusted_high": 0.04, "explained": 0.89,
+       "n_patients": 201, "n_cases": 212, "n_dropped": 9,
+       "method": "direct standardisation"}  # fmt: skip
+
+
+def test_a_gap_that_the_scanner_explains_is_told_before_and_after(run, chest, table, shown):
+    html = shown(why(run(adjusted=table("adjusted", ROW)), chest()).blocks)
+    assert "−0.190" in html
+    assert "−0.020" in html
+    assert "89%" in html
+    assert "“black” is 0.190 behind the rest in AUC; with scanner alike, it would be 0.020 behind" \
+        in html  # fmt: skip
+    assert "Scanner explains about 89% of the gap." in html
+    assert "Method: direct standardisation." in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"adjusted": None, "reason": "one scanner only", "explained": None},
+         "what scanner explains cannot be said (one scanner only)."),
+        ({"crude": None, "state": "suppressed"}, "“black”: the gap cannot be shown."),
+        ({"crude": 0.03, "explained": 0.5}, "“black” is 0.030 ahead of the rest in AUC"),
+        ({"adjusted": 0.0002}, "it would be level with"),
+    ],
+)  # fmt: skip
+def test_what_adjustment_does_not_tell(changes, said):
+    assert said in explained({**ROW, **changes})
+
+
+def test_a_hidden_group_shows_no_adjusted_figure(run, chest, table, shown):
+    row = {"target": "effusion", "metric": "roc_auc", "attribute": "sex", "group": "other",
+           "adjusted_for": "scanner", "state": "suppressed", "reason": "hidden (<8)"}  # fmt: skip
+    html = shown(why(run(adjusted=table("adjusted", row)), chest()).blocks)
+    assert html.count("hidden (&lt;8)") >= 3
+    assert "No gap can be shown here." in html
+
+
+def test_without_adjustment_a_gap_may_have_any_cause(run, chest, table, shown):
+    for files in (run(), run(adjusted=table("adjusted"))):
+        html = shown(why(files, chest()).blocks)
+        assert "so a gap above may have any cause" in html
+        assert "<table" not in html
+
+
+BEFORE = {"target": "effusion", "metric": "sensitivity", "attribute": "sex", "n_patients": 100,
+          "before": 0.7, "before_low": 0.6, "before_high": 0.8}  # fmt: skip
+GAIN = {**BEFORE, "group": "female", "after": 0.85, "change": 0.15, "change_low": 0.05,
+        "change_high": 0.25, "levelled_down": False}  # fmt: skip
+LOSS = {**BEFORE, "group": "male", "after": 0.6, "change": -0.1, "change_low": -0.2,
+        "change_high": -0.02, "levelled_down": True}  # fmt: skip
+
+
+def test_mitigation_tells_the_cost_of_each_group(run, chest, table, shown):
+    html = shown(mitigation(run(mitigation=table("mitigation", GAIN, LOSS)), chest()).blocks)
+    assert "+15 pp" in html
+    assert "worse than before" in html
+    assert "Paid for it: “male”. Gained: “female”." in html
+    assert "No group is shown to be worse off" not in html
+
+
+def test_mitigation_that_costs_nobody_says_that_none_is_shown(run, chest, table, shown):
+    same = {**LOSS, "change_low": -0.2, "change_high": 0.1, "levelled_down": False}
+    html = shown(mitigation(run(mitigation=table("mitigation", GAIN, same)), chest()).blocks)
+    assert "No group is shown to be worse off than before. Gained: “female”." in html
+    assert "No change is shown for: “male”." in html
+
+
+def test_no_mitigation_is_said(run, chest, shown):
+    assert "Nothing was tried against gaps" in shown(mitigation(run(), chest()).blocks)
