@@ -70,8 +70,10 @@ def _newton(
     best = -np.inf
     for _ in range(MAX_STEPS):
         linear = np.clip(offset + design @ beta, -700, 700)
-        fit = 1 / (1 + np.exp(-linear))
-        likelihood = float(y @ linear - np.logaddexp(0, linear).sum())
+        away = np.exp(-np.abs(linear))
+        fit = np.where(linear >= 0, 1.0, away) / (1 + away)
+        # log(1 + exp(linear)), without the overflow of exp and quicker than logaddexp.
+        likelihood = float(y @ linear - (np.maximum(linear, 0) + np.log(1 + away)).sum())
         if likelihood < best - 1e-9 * (1 + abs(best)):
             # A full step went past the top: halve it.
             step = step / 2
