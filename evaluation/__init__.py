@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from evaluation.disparities import equity_scaled
     from evaluation.estimates import Estimate, clopper_pearson, clustered_proportion, wilson
     from evaluation.fairness import combined_verdict, holm, verdict
-    from evaluation.froc import Froc, froc
+    from evaluation.free_response import Froc, froc
     from evaluation.groups import group_labels, group_order
     from evaluation.intraclass import icc
     from evaluation.labelmaps import label_map_metrics
@@ -122,7 +122,7 @@ _WHERE = {
     "disparities": ("equity_scaled",),
     "estimates": ("Estimate", "clopper_pearson", "clustered_proportion", "wilson"),
     "fairness": ("combined_verdict", "holm", "verdict"),
-    "froc": ("Froc", "froc"),
+    "free_response": ("Froc", "froc"),
     "groups": ("group_labels", "group_order"),
     "labelmaps": ("label_map_metrics",),
     "intraclass": ("icc",),

@@ -1,8 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from evaluation import bland_altman
+from evaluation import (
+    EvaluationPlan,
+    bland_altman,
+    case_rows,
+    evaluate_classification,
+    evaluate_segmentation,
+)
+from evaluation.agreement import AGREEMENT_COLUMNS
 
 
 def test_case_14_bias_and_limits():
@@ -44,3 +52,67 @@ def test_odd_input_is_named():
         bland_altman(np.ones(2), np.ones(3), np.arange(2))
     with pytest.raises(ValueError, match="1 differences are nan"):
         bland_altman(np.array([1.0, np.nan]), np.ones(2), np.arange(2))
+
+
+def volumes(outcomes):
+    """Return the rows of cases with two structures; the second is always there and 2 ml too big."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i, outcome in enumerate(outcomes):
+        truth = 0.0 if outcome in ("spurious", "absent") else 20 + rng.normal()
+        tool = 0.0 if outcome in ("missed", "failed", "absent") else 21 + rng.normal()
+        who = {"case_id": f"c{i:02}", "patient_id": f"p{i // 2:02}", "split": "test"}
+        pairs = {"a": (truth, tool, outcome), "b": (30.0 + i, 32.0 + i, "found")}
+        for name, (x, y, what) in pairs.items():
+            figures = {"dice": 0.5, "volume_reference_ml": x, "volume_predicted_ml": y}
+            rows += case_rows(who, name, figures | {"volume_error_ml": y - x, "outcome": what})
+    return pd.DataFrame(rows)
+
+
+def table_of(rows):
+    plan = EvaluationPlan("segmentation", ("a", "b"), ("a",), "dice", n_boot=100)
+    return evaluate_segmentation(rows, plan).tables["agreement"]
+
+
+def test_table_of_volumes_is_bland_altman_of_each_structure():
+    rows = volumes(["found"] * 30 + ["missed", "failed", "spurious", "absent"])
+    table = table_of(rows)
+    assert table.columns.tolist() == AGREEMENT_COLUMNS
+    assert table["structure"].tolist() == ["a", "b"]
+    of_a = rows[rows["structure"] == "a"].pivot(index="case_id", columns="metric", values="value")
+    # Missed and failed were measured as nothing, invented as something; the absent is left out.
+    there = of_a.drop(index="c33")
+    found = bland_altman(
+        there["volume_reference_ml"].to_numpy(), there["volume_predicted_ml"].to_numpy(),
+        np.arange(33) // 2,
+    )  # fmt: skip
+    row = table.iloc[0]
+    assert (row["n_cases"], row["n_patients"], row["state"]) == (33, 17, "ok")
+    assert row["bias"] == pytest.approx(found.bias.value)
+    assert (row["lower_low"], row["upper_high"]) == pytest.approx(
+        (found.lower.low, found.upper.high)
+    )
+    difference = there["volume_predicted_ml"] - there["volume_reference_ml"]
+    assert row["sd"] == pytest.approx(difference.std(ddof=1))
+    assert table.loc[1, "bias"] == pytest.approx(2.0)
+
+
+def test_table_of_nothing_says_why():
+    few = table_of(volumes(["absent"] * 4)).iloc[0]
+    assert (few["n_cases"], few["n_patients"], few["state"]) == (0, 0, "not_estimable")
+    assert few["reason"]
+    assert np.isnan(few["bias"])
+    small = table_of(volumes(["found"] * 4)).iloc[0]
+    assert small["state"] == "small_n"
+
+
+def test_findings_have_no_volume():
+    n = 20
+    table = pd.DataFrame({
+        "case_id": range(n), "patient_id": range(n), "split": "test", "target": "a",
+        "y_true": [i % 2 for i in range(n)], "y_score": [i / n for i in range(n)], "status": "ok",
+    })  # fmt: skip
+    plan = EvaluationPlan("classification", ("a",), ("a",), "roc_auc", n_boot=100)
+    found = evaluate_classification(table, plan).tables["agreement"]
+    assert found.columns.tolist() == AGREEMENT_COLUMNS
+    assert found.empty
