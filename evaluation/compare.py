@@ -54,6 +54,12 @@ class Comparison:
         that b serves worse than a did, by more than chance among the groups of that attribute.
     notes : tuple of str
         What a reader must know.
+
+    Examples
+    --------
+    >>> found = Comparison(pd.DataFrame(columns=COMPARISON_COLUMNS), ("b: 2 of 40 cases failed.",))
+    >>> len(found.table), found.notes[0]
+    (0, 'b: 2 of 40 cases failed.')
     """
 
     table: pd.DataFrame

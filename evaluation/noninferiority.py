@@ -35,6 +35,12 @@ class NonInferiority:
         Patients it rests on.
     state, reason : str
         Whether the difference may be read, and why not.
+
+    Examples
+    --------
+    >>> found = non_inferiority(np.array([-0.01, 0.0, 0.01, 0.02]), 0.05)
+    >>> found.sentence
+    'The new one is not worse by 0.05 or more (difference +0.0050, 97.5% lower limit −0.0155, n=4).'
     """
 
     difference: float

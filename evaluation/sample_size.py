@@ -33,6 +33,11 @@ class SampleSize:
         What is counted.
     method : str
         The formula.
+
+    Examples
+    --------
+    >>> size_two_proportions(0.9, 0.8, ratio=2).n_other
+    309
     """
 
     n: int
