@@ -7,7 +7,7 @@ leave the run folder; under ``cases`` the rows of cases follow, under keyed pseu
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,6 @@ from aiops.provenance import json_hash
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from evaluation.disclosure import Disclosed
 
 MOST_METRICS = 40
 MOST_POINTS = 500
@@ -126,6 +124,8 @@ def write_artifacts(run_dir: Path, experiment: Experiment, folder: Path) -> list
 
     Under ``aggregate`` no row of a case, no picture and no small count is among them.
     """
+    from aiops.report.disclosure import shared_tables
+
     for page in (run_dir / "report.html", run_dir / "sheet.html"):
         if page.exists():
             write_text(folder / page.name, page.read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ def write_artifacts(run_dir: Path, experiment: Experiment, folder: Path) -> list
     for name in ("plan.json", "gates.json"):
         if (run_dir / name).exists():
             write_json(settings / name, read_json(run_dir / name))
-    tables = dict(_shared_tables(run_dir, experiment))
+    tables = dict(shared_tables(run_dir, experiment))
     for name, frame in tables.items():
         write_json(folder / name, _table(frame))
     if experiment.tracking.share == "cases":
@@ -225,7 +225,9 @@ def _figures(run_dir: Path, experiment: Experiment) -> tuple[dict[str, float], d
     """Return the metrics of a run, at most 40, and the tag that names the worst group."""
     if not (run_dir / "metrics.parquet").exists():
         return {}, {}
-    shown = _disclosed(run_dir, experiment)
+    from aiops.report.disclosure import disclosed
+
+    shown = disclosed(run_dir, experiment)
     metrics, gaps = shown.metrics, shown.gaps
     test = metrics[(metrics["split"] == "test") & (metrics["state"] == "ok")]
     primary = experiment.primary.metric
@@ -352,47 +354,6 @@ def _dataset(run_dir: Path, experiment: Experiment, run: Mapping[str, Any]) -> D
         source=Path(experiment.data.table).name,
         n_cases=n_cases,
     )
-
-
-def _disclosed(run_dir: Path, experiment: Experiment) -> "Disclosed":
-    """Return the tables of the evaluation as they may leave."""
-    from aiops.report.disclosure import policy_of
-    from evaluation.disclosure import suppress
-
-    return suppress(
-        read_table(run_dir / "metrics.parquet"),
-        read_table(run_dir / "gaps.parquet"),
-        {p.stem: read_table(p) for p in sorted((run_dir / "tables").glob("*.parquet"))},
-        policy_of(experiment),
-    )
-
-
-def _shared_tables(run_dir: Path, experiment: Experiment) -> Iterator[tuple[str, "pd.DataFrame"]]:
-    import pandas as pd
-
-    from aiops.report.disclosure import policy_of, shown_audit, shown_flow
-
-    policy = policy_of(experiment)
-    if (run_dir / "metrics.parquet").exists():
-        shown = _disclosed(run_dir, experiment)
-        yield "tables/metrics.json", shown.metrics
-        yield "tables/gaps.json", shown.gaps
-        for name, frame in shown.tables.items():
-            if len(frame):
-                yield f"tables/{name}.json", frame
-        yield "tables/disclosure_log.json", shown.log
-    codes = _read_optional(run_dir / "audit.json").get("codes", {})
-    if codes:
-        rows = [{"code": code, **told} for code, told in shown_audit(codes, policy).items()]
-        yield "tables/audit.json", pd.DataFrame(rows)
-    flow = _read_optional(run_dir / "evaluation.json").get("population_flow")
-    if flow:
-        columns = ["step", "n_cases", "n_patients", "reason"]
-        yield "tables/population_flow.json", pd.DataFrame(shown_flow(flow, policy))[columns]
-    split = _read_optional(run_dir / "split.json")
-    if split.get("counts"):
-        counts = [{"part": part, **told} for part, told in split["counts"].items()]
-        yield "tables/split.json", pd.DataFrame(counts)
 
 
 def _table(frame: "pd.DataFrame") -> dict[str, Any]:

@@ -4,14 +4,16 @@ Hidden: small counts in the tables of groups, in the steps of the population flo
 of the audit on patients. The internal report and the run folder stay whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from aiops.config import DisclosureConfig, Experiment
-from evaluation.disclosure import Disclosed, Disclosure
+from aiops.files import read_json, read_table
+from evaluation.disclosure import Disclosed, Disclosure, suppress
 from evaluation.publication import WITHHELD, hidden_word
 
 BELOW = Disclosure().suppress_below
@@ -27,12 +29,14 @@ __all__ = [
     "BELOW",
     "HIDDEN",
     "WITHHELD",
+    "disclosed",
     "disclosure_log",
     "is_hidden",
     "is_telling",
     "policy_in",
     "policy_of",
     "rules_of",
+    "shared_tables",
     "shown_audit",
     "shown_evaluation",
     "shown_flow",
@@ -190,6 +194,45 @@ def shown_evaluation(
         row = shown.get((group["target"], group["attribute"], group["group"]), {})
         groups.append({**group, **{name: row.get(column) for name, column in figures.items()}})
     return {**told, "verdict": {**verdict, "groups": groups}}
+
+
+def disclosed(run_dir: Path, experiment: Experiment) -> Disclosed:
+    """Return the tables of a run's evaluation as they may leave."""
+    return suppress(
+        read_table(run_dir / "metrics.parquet"),
+        read_table(run_dir / "gaps.parquet"),
+        {p.stem: read_table(p) for p in sorted((run_dir / "tables").glob("*.parquet"))},
+        policy_of(experiment),
+    )
+
+
+def shared_tables(run_dir: Path, experiment: Experiment) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Return every table of a run that may leave, by the name it has in MLflow."""
+    policy = policy_of(experiment)
+    if (run_dir / "metrics.parquet").exists():
+        shown = disclosed(run_dir, experiment)
+        yield "tables/metrics.json", shown.metrics
+        yield "tables/gaps.json", shown.gaps
+        for name, frame in shown.tables.items():
+            if len(frame):
+                yield f"tables/{name}.json", frame
+        yield "tables/disclosure_log.json", shown.log
+    codes = _optional(run_dir / "audit.json").get("codes", {})
+    if codes:
+        rows = [{"code": code, **told} for code, told in shown_audit(codes, policy).items()]
+        yield "tables/audit.json", pd.DataFrame(rows)
+    flow = _optional(run_dir / "evaluation.json").get("population_flow")
+    if flow:
+        columns = ["step", "n_cases", "n_patients", "reason"]
+        yield "tables/population_flow.json", pd.DataFrame(shown_flow(flow, policy))[columns]
+    parts = _optional(run_dir / "split.json").get("counts")
+    if parts:
+        counts = [{"part": part, **told} for part, told in parts.items()]
+        yield "tables/split.json", pd.DataFrame(counts)
+
+
+def _optional(path: Path) -> Any:
+    return read_json(path) if path.exists() else {}
 
 
 def disclosure_log(disclosed: Disclosed, policy: Disclosure) -> dict[str, Any]:
