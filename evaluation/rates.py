@@ -131,11 +131,13 @@ def _codes(table: pd.DataFrame) -> Iterator[tuple[str, list[str], IntArray]]:
     """Return each attribute with its groups in order, and the group of each case as a number."""
     yield ALL, [ALL], np.zeros(len(table), np.int64)
     for attribute in table:
-        labels = group_labels(table[attribute], table[attribute], per_case=True)
-        codes, found = pd.factorize(labels)
-        names = [str(n) for n in found]
-        order = group_order(names)
-        yield str(attribute), order, np.array([order.index(n) for n in names], np.int64)[codes]
+        codes, found = pd.factorize(table[attribute])
+        # Names are read once each, not once a case; the last stands for a missing one.
+        written = pd.Series([*found, None], dtype=object)
+        labels = [str(n) for n in group_labels(written, written, per_case=True)]
+        order = group_order(labels[i] for i in np.unique(codes))
+        place = {name: i for i, name in enumerate(order)}
+        yield str(attribute), order, np.array([place.get(n, -1) for n in labels], np.int64)[codes]
 
 
 def _counted(
