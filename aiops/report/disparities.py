@@ -117,11 +117,16 @@ so this may be chance.'
 
 def _beyond(row: Json) -> str:
     p, high = row.get("p_homogeneity"), row.get("chance_gap_high")
-    if is_number(p):
-        return "so this is more than chance" if p < BY_CHANCE else "so this may be chance"
-    if is_number(high):
-        return "so this is more than chance" if row["gap"] > high else "so this may be chance"
-    return "and whether this is chance cannot be said"
+    if not (is_number(p) or is_number(high)):
+        return "and whether this is chance cannot be said"
+    differ = not is_number(p) or p < BY_CHANCE
+    large = not is_number(high) or row["gap"] > high
+    if differ and large:
+        return "so this is more than chance"
+    if differ:
+        # A small group stretches the gap; that the larger ones differ is another matter.
+        return "so the gap may be chance, though not all groups are equal"
+    return "so this may be chance"
 
 
 def _table(

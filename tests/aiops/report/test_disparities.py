@@ -1,4 +1,6 @@
-from aiops.report.disparities import disparities
+import pytest
+
+from aiops.report.disparities import disparities, told
 
 NASTY = "<script>alert(1)</script>"
 AUC = {"target": "effusion", "metric": "roc_auc", "attribute": "sex", "worst_group": "female",
@@ -32,6 +34,21 @@ def test_a_gap_that_cannot_be_told_says_why_and_shows_no_number(run, chest, tabl
     with_other = table("disparities", row, {**AUC, "metric": "sensitivity"})
     html = shown(disparities(run(disparities=with_other), chest(), "sex"))
     assert "No gap in AUC: not estimable: female: 0 positives." in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "so this is more than chance."),
+        ({"p_homogeneity": 0.4}, "so this may be chance."),
+        ({"chance_gap_high": 0.2}, "so the gap may be chance, though not all groups are equal."),
+        ({"p_homogeneity": None}, "so this is more than chance."),
+        ({"chance_gap_high": None, "p_homogeneity": 0.2}, "so this may be chance."),
+        ({"p_homogeneity": None, "chance_gap_high": None}, "whether this is chance cannot be"),
+    ],
+)
+def test_a_gap_is_called_more_than_chance_only_where_test_and_size_say_so(changes, said):
+    assert said in told({**AUC, **changes})
 
 
 def test_a_hidden_gap_is_said_to_be_hidden(run, chest, table, shown):
