@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation import EvaluationPlan, case_rows, evaluate_segmentation
+from evaluation.plan import METRIC_COLUMNS
+
+
+def overall(found, metric, **where):
+    rows = found.metrics[found.metrics["metric"] == metric]
+    for key, value in ({"attribute": "all"} | where).items():
+        rows = rows[rows[key] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def masks(n=60, seed=0, harm=0.0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        group = "old" if i % 3 == 0 else "new"
+        who = {
+            "case_id": f"c{i:03}", "study_id": f"c{i:03}", "patient_id": f"p{i // 2:03}",
+            "split": "test", "scanner": group,
+        }  # fmt: skip
+        for structure in ("left", "right"):
+            dice = float(np.clip(0.9 - harm * (group == "old") + 0.03 * rng.normal(), 0, 1))
+            figures = {
+                "dice": dice, "nsd": dice, "hd95_mm": 5 - 4 * dice, "assd_mm": 2 - dice,
+                "volume_reference_ml": 30.0, "volume_predicted_ml": 29.0, "volume_error_ml": -1.0,
+                "outcome": "found",
+            }  # fmt: skip
+            rows += case_rows(who, structure, figures)
+    return pd.DataFrame(rows)
+
+
+SEG = EvaluationPlan(
+    "segmentation", ("left", "right"), ("mean",), "dice", ("scanner",), ("scanner",),
+    per_case=("scanner",), margin=0.05, tolerance_mm={"left": 2.0, "right": 2.0}, n_boot=200,
+)  # fmt: skip
+
+
+def test_segmentation_tables():
+    found = evaluate_segmentation(masks(), SEG)
+    assert found.metrics.columns.tolist() == METRIC_COLUMNS
+    assert set(found.metrics["target"]) == {"left", "right", "mean"}
+    row = overall(found, "dice", target="mean")
+    assert row["value"] == pytest.approx(0.9, abs=0.01)
+    assert (row["n_cases"], row["n_patients"], row["state"]) == (60, 30, "ok")
+    assert row["n_positive"] is pd.NA
+    assert overall(found, "nsd", target="left")["params"] == "tolerance_mm=2"
+    assert overall(found, "volume_error_ml", target="mean")["state"] == "not_estimable"
+    family = found.gaps[found.gaps["verdict"] != ""]
+    assert set(family["target"]) == {"mean"}
+    assert set(family["verdict"]) == {"adequate"}
+
+
+def test_segmentation_harm_is_a_concern():
+    found = evaluate_segmentation(masks(harm=0.2), SEG)
+    family = found.gaps[found.gaps["verdict"] != ""].set_index("group")
+    assert family["verdict"].to_dict() == {"old": "concern", "new": "adequate"}
+
+
+def lost(table, case, outcome, distance):
+    part = (table["case_id"] == case) & (table["structure"] == "left")
+    value = {"dice": 0.0, "nsd": 0.0, "hd95_mm": distance, "assd_mm": distance}
+    change = part & table["metric"].isin(list(value))
+    table.loc[change, "value"] = table.loc[change, "metric"].map(value)
+    table.loc[part, "outcome"] = outcome
+    return table
+
+
+def test_case_12_a_miss_stays_in_the_mean():
+    table = masks(2)
+    table = table[table["structure"] == "left"].assign(
+        patient_id=table["case_id"],
+        value=table["value"].where(table["metric"] != "hd95_mm", 2.0),
+    )
+    plan = replace(SEG, targets=("left",), primary_targets=("left",))
+    found = evaluate_segmentation(lost(table, "c000", "missed", 110.851), plan)
+    assert overall(found, "hd95_mm")["value"] == pytest.approx(56.426, abs=1e-3)
+    assert overall(found, "missed")["value"] == 0.5
+    assert found.notes == ("left: missed in 1 of 2 cases, counted with the penalty of a miss.",)
+    alone = evaluate_segmentation(lost(table, "c000", "missed", 110.851).query(
+        "case_id == 'c000'"), plan)  # fmt: skip
+    assert overall(alone, "hd95_mm")["value"] == 110.851
+
+
+def test_absent_is_left_out_and_counted():
+    table = masks(20)
+    part = (table["case_id"] == "c000") & (table["structure"] == "left")
+    table.loc[part, "value"] = np.nan
+    table.loc[part, "outcome"] = "absent"
+    found = evaluate_segmentation(table, SEG)
+    assert overall(found, "dice", target="left")["state"] == "ok"
+    assert overall(found, "missed", target="left")["value"] == 0
+    assert "left: absent in 1 of 20 cases, left out." in found.notes
+
+
+def test_failed_cases_are_counted():
+    table = lost(masks(40), "c001", "failed", 200.0)
+    found = evaluate_segmentation(table, SEG)
+    row = overall(found, "dice", target="left")
+    assert row["n_failed"] == 1
+    assert row["value"] < 0.9
+    assert overall(found, "missed", target="left")["value"] == pytest.approx(1 / 40)
+    assert overall(found, "missed", target="mean")["value"] == pytest.approx(1 / 80)
+
+
+def test_without_a_tolerance_nsd_says_so():
+    table = masks()
+    table.loc[table["metric"] == "nsd", "value"] = np.nan
+    found = evaluate_segmentation(table, replace(SEG, tolerance_mm={}))
+    for target in ("left", "mean"):
+        row = overall(found, "nsd", target=target)
+        assert (row["state"], row["reason"]) == ("not_estimable", "no tolerance_mm was given")
+
+
+def test_segmentation_order_is_nothing():
+    table = masks()
+    one, other = (
+        evaluate_segmentation(t, SEG) for t in (table, table.sample(frac=1, random_state=1))
+    )
+    pd.testing.assert_frame_equal(one.metrics, other.metrics)
+    pd.testing.assert_frame_equal(one.gaps, other.gaps)
+
+
+def test_no_masks_is_not_a_crash():
+    found = evaluate_segmentation(masks().assign(split="train"), SEG)
+    assert set(found.metrics["state"]) == {"not_estimable"}
+    assert "No case of split 'test' for: left." in found.notes
+
+
+def test_odd_tables_are_named():
+    with pytest.raises(ValueError, match=r"lack the columns \['outcome'\]"):
+        evaluate_segmentation(masks().drop(columns="outcome"), SEG)
+    with pytest.raises(ValueError, match="rows repeat a case_id, structure and metric"):
+        evaluate_segmentation(pd.concat([masks(2), masks(2)]), SEG)
+    plan = EvaluationPlan("classification", ("mass",), ("mass",), "roc_auc")
+    with pytest.raises(ValueError, match=r"plan\.task is 'classification'"):
+        evaluate_segmentation(masks(), plan)
