@@ -115,7 +115,7 @@ def read_evidence(run_dir: Path, experiment: Experiment | None = None) -> Eviden
         evaluation=read_json(run_dir / "evaluation.json"),
         audit=read_json(audit) if audit.exists() else None,
         gaps=gaps,
-        hidden=_hidden_groups(read_table(run_dir / "metrics.parquet"), gaps, experiment),
+        hidden=_hidden_groups(run_dir, gaps, experiment),
         run_id=told.get("mlflow_run_id"),
         run_name=told.get("run_name", run_dir.name),
         sha256=evidence_hashes(run_dir),
@@ -331,17 +331,16 @@ def _with_interval(row: Mapping[str, Any], label: str) -> str:
 
 
 def _hidden_groups(
-    metrics: "pd.DataFrame", gaps: "pd.DataFrame", experiment: Experiment
+    run_dir: Path, gaps: "pd.DataFrame", experiment: Experiment
 ) -> dict[tuple[str, str, str], str]:
     """Return target, attribute and group of the gaps that may not be shown, and why."""
-    from aiops.report.disclosure import is_hidden, policy_of
-    from evaluation.disclosure import suppress
+    from aiops.report.disclosure import disclosed, is_hidden, policy_of
 
     if gaps.empty:
         return {}
     names = ["target", "attribute", "group"]
     policy = policy_of(experiment)
-    shown = suppress(metrics, gaps, policy=policy).gaps
+    shown = disclosed(run_dir, experiment).gaps
     said = {tuple(row[n] for n in names): row["reason"] for row in shown.to_dict("records")}
     hidden = {}
     for target, attribute, group in gaps[names].drop_duplicates().itertuples(index=False):
