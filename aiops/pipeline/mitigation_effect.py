@@ -128,7 +128,12 @@ def _notes(
         notes.append(
             f"Not evened out, for the training cases have one outcome alone: {', '.join(lacking)}."
         )
-    return notes
+    for told in _flat(_trained(workspace)):
+        if "rule" in told:
+            one = told["chosen"]
+            what = f"{one['group']} at strength {one['strength']:+g}" if one["group"] else "none"
+            notes.append(f"Pressure of the released model: {what}. Rule: {told['rule']}.")
+    return list(dict.fromkeys(notes))
 
 
 def _thresholds(target: str, told: dict[str, Any]) -> str:

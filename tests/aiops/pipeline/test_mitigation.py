@@ -164,6 +164,8 @@ def test_grid_search_keeps_its_rule_and_its_candidates(tmp_path):
     able = [row for row in rows if row["auc"] >= rows[0]["auc"] - 0.05]
     assert told["chosen"]["gap"] == min(row["gap"] for row in able) < rows[0]["gap"]
     assert "lose at most 0.05 of AUC" in told["rule"]
+    notes = found_in(folder)["mitigation"]["notes"]
+    assert any(note.startswith("Pressure of the released model: ") for note in notes)
     gap = row_of(table_of(folder), "sensitivity", "(gap)")
     assert gap["after"] < gap["before"]
 
