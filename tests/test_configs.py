@@ -24,6 +24,7 @@ def test_a_config_opens_with_a_letter_and_says_its_kind(path):
         "synonyms",
         "hazard_matrix",
         "hazard_log",
+        "lifecycle",
     }
 
 
