@@ -297,14 +297,14 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cohorts, policies)
 def test_no_hidden_count_can_be_computed_back(table, policy):
     attack(table, policy)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(cohorts, policies)
 def test_no_hidden_count_can_be_computed_back_in_many_cohorts(table, policy):
     attack(table, policy)
