@@ -68,3 +68,11 @@ def test_the_changelog_has_the_version():
     from aiops import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_map_of_the_evaluation_names_every_module():
+    text = (ROOT / "evaluation" / "README.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things are")[2].partition("\n## ")[0]
+    named = re.findall(r"`(\w+)`", table)
+    there = {path.stem for path in (ROOT / "evaluation").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(there)
