@@ -32,9 +32,17 @@ def intersections(files: RunFiles, experiment: Experiment) -> Section:
             "note",
         )
     ]
+    if _left_out(files):
+        text = "Crossings of groups that are hidden, or too small to show, are left out altogether."
+        blocks.append(Prose(text))
     for attributes in table["attributes"].unique():
         blocks += _crossing(table[table["attributes"] == attributes], str(attributes), experiment)
     return Section("intersections", title, "Intersections", tuple(blocks))
+
+
+def _left_out(files: RunFiles) -> bool:
+    log = files.disclosure_log.get("suppressed") or []
+    return any(r["table"] == "intersections" and "left out" in r["why"] for r in log)
 
 
 def tally(rows: list[Json]) -> str:

@@ -41,7 +41,7 @@ def performance(files: RunFiles, experiment: Experiment) -> Section:
     # A report of many primary targets opens with the headline; the others stand behind a line.
     first, others = (first, others) if len(first) <= FEW else (first[:1], first[1:] + others)
     primary_rows: list[Json] = files.evaluation.get("primary") or []
-    if len(primary_rows) > FEW:
+    if len(primary_rows) > FEW and any(is_number(r.get("acceptable")) for r in primary_rows):
         blocks.append(_primary(primary_rows))
     blocks += [_target_table(overall, t, files) for t in first]
     if points := _operating_points(files.evaluation):
@@ -76,27 +76,20 @@ def metric_order(metric: str) -> tuple[int, str]:
 def _primary(rows: list[Json]) -> Table:
     """Return the primary figure of each target beside the value it should reach."""
     metric = str(rows[0]["metric"])
-    # Where no value was set for any, the first answer says so once.
-    has_bar = any(is_number(row.get("acceptable")) for row in rows)
     return Table(
-        caption=f"{gloss(metric).label} of each primary target",
-        columns=(
-            *("Target", "Value", "95% interval", "Patients", "Positive"),
-            *(["Acceptable value"] if has_bar else []),
-        ),
+        caption=f"{gloss(metric).label} of each primary target, and the value it should reach",
+        columns=("Target", "Value (95% interval)", "Acceptable", "Reached"),
         rows=tuple(
             (
                 target_name(row["target"]),
-                wording.figure(row.get("value"), metric),
-                wording.interval(row.get("low"), row.get("high"), metric),
-                count(row.get("n_patients")),
-                count(row.get("n_positive")),
-                *([bar_verdict(row)] if has_bar else []),
+                wording.with_interval(row, metric),
+                wording.figure(row.get("acceptable"), metric),
+                bar_verdict(row),
             )
             for row in rows
         ),
-        numbers=frozenset({1, 2, 3, 4}),
-        plain=_bars(rows) if has_bar else "No acceptable value was set before the test for any.",
+        numbers=frozenset({1, 2}),
+        plain=_bars(rows),
     )
 
 
@@ -185,7 +178,7 @@ def _ends(overall: pd.DataFrame, metric: str, unit: str) -> str:
     rows = overall[(overall["metric"] == metric) & overall["value"].notna()]
     if rows.empty:
         return f"{gloss(metric).label} could not be estimated for any target."
-    rows = rows.sort_values("value", ascending=not gloss(metric).higher_is_better)
+    rows = rows.sort_values("value", ascending=gloss(metric).higher_is_better)
     worst, best = dict(rows.iloc[0]), dict(rows.iloc[-1])
     return (
         f"Weakest for {target_name(worst['target'])}: {sentence(worst, unit=unit)} "

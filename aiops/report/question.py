@@ -111,11 +111,11 @@ def _plan_of_groups(fairness: FairnessConfig, n_targets: int) -> list[tuple[str,
         "the intervals of all groups hold together"
     )  # fmt: skip
     facts = [("Many comparisons", words)]
-    crossed = getattr(fairness, "intersections", None) or ()
+    crossed = fairness.intersections or []
     if crossed:
         pairs = [" × ".join(readable(a) for a in pair) for pair in crossed]
         facts.append(("Intersections named", listed(pairs)))
-    adjusted = getattr(fairness, "adjust_for", None) or ()
+    adjusted = fairness.adjust_for
     if adjusted:
         facts.append(("Adjusted for", listed([readable(a) for a in adjusted])))
     return facts
@@ -142,7 +142,7 @@ def _plain(experiment: Experiment) -> str:
 
 
 def _groups(files: RunFiles, experiment: Experiment, fairness: FairnessConfig) -> Table:
-    reasons = dict(getattr(fairness, "reasons", None) or {})
+    reasons = fairness.reasons
     named = [(readable(a), "named in advance", str(reasons.get(a) or NOT_RECORDED))
              for a in fairness.attributes]  # fmt: skip
     there = files.metrics["attribute"].unique()

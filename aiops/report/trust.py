@@ -32,12 +32,15 @@ def calibration(files: RunFiles, experiment: Experiment) -> list[Block]:
     ]
     opened = targets if len(targets) <= FEW else targets[:1]
     bins = files.table("calibration_bins")
+    shut: list[Block] = []
     for target in targets:
         found = _calibration_table(table[table["target"] == target], target)
         if target in opened:
             blocks += [found, *_bins(bins, target)]
         else:
-            blocks.append(Details(f"Calibration of {target_name(target)}", (found,)))
+            shut.append(found)
+    if shut:
+        blocks.append(Details(f"Calibration of the other {len(shut)} targets", tuple(shut)))
     return blocks
 
 

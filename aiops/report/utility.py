@@ -46,13 +46,16 @@ def utility(files: RunFiles, experiment: Experiment) -> list[Block]:
     blocks.append(Prose(WHAT_IT_IS, "note"))
     targets = [t for t in experiment.primary_targets if (curve["target"] == t).any()]
     opened = targets if len(targets) <= FEW else targets[:1]
+    shut: list[Block] = []
     for target in targets:
         rows = curve[curve["target"] == target]
         if target in opened:
             blocks += _curve(rows, target)
         else:
-            shut = tuple(_curve(rows, target, drawn=False))
-            blocks.append(Details(f"Net benefit of {target_name(target)}", shut))
+            shut += _curve(rows, target, drawn=False)
+    if shut:
+        others = len(targets) - len(opened)
+        blocks.append(Details(f"Net benefit of the other {others} targets", tuple(shut)))
     if not targets:
         blocks.append(Prose("Not computed for the primary targets."))
     return blocks
@@ -111,12 +114,15 @@ def _prevalence(files: RunFiles, experiment: Experiment) -> list[Block]:
         ]
     opened = targets if len(targets) <= FEW else targets[:1]
     blocks: list[Block] = []
+    shut: list[Block] = []
     for target in targets:
         some = _prevalence_table(table[table["target"] == target], target)
         if target in opened:
             blocks.append(some)
         else:
-            blocks.append(Details(f"Alarms for {target_name(target)}", (some,)))
+            shut.append(some)
+    if shut:
+        blocks.append(Details(f"Alarms for the other {len(shut)} targets", tuple(shut)))
     return blocks
 
 

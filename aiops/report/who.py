@@ -116,8 +116,10 @@ def _who_words(rows: pd.DataFrame, everyone: int) -> str:
             f"{wording.of_100(r['n_patients'] / everyone)} are “{readable(r['group'])}”"
             for r in shown[:4]
         ]
-        more = f" ({len(shown) - 4} more groups above)" if len(shown) > 4 else ""
+        more = f" ({len(shown) - 4} more in the table)" if len(shown) > 4 else ""
         words = f"Of every 100 patients tested, {listed(parts)}{more}."
+    if sum(r["n_patients"] for r in shown) > 1.02 * everyone:
+        words += " One patient can stand in several."
     if n_hidden:
         verb = "group is" if n_hidden == 1 else "groups are"
         words += f" {n_hidden} {verb} hidden; that is not the same as none."

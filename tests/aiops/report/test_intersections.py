@@ -38,3 +38,13 @@ def test_without_a_table_the_report_says_that_nobody_looked(run, chest, table, s
         html = shown(intersections(files, chest()).blocks)
         assert "Not computed: no crossing of groups" in html
         assert "<table" not in html
+
+
+def test_crossings_that_were_left_out_are_said(run, chest, table, shown):
+    why = "rows of hidden groups left out"
+    log = {"suppressed": [{"table": "intersections", "why": why}]}
+    tables = table("intersections", OLD)
+    assert "are left out altogether" in shown(
+        intersections(run(intersections=tables, disclosure_log=log), chest()).blocks
+    )
+    assert "left out" not in shown(intersections(run(intersections=tables), chest()).blocks)

@@ -407,6 +407,16 @@ def test_the_further_tables_of_a_real_evaluation_are_told(tmp_path):
         assert "None" not in html
 
 
+def test_the_weakest_target_is_the_weakest(vendor):
+    metrics = pd.read_parquet(vendor / "metrics.parquet")
+    rows = metrics[(metrics["attribute"] == "all") & (metrics["metric"] == "roc_auc")]
+    worst, best = (rows.loc[i, "target"].replace("_", " ")
+                   for i in (rows["value"].idxmin(), rows["value"].idxmax()))  # fmt: skip
+    html = page(vendor)
+    assert f"Weakest for {worst}: Shown one case with {worst}" in html
+    assert f"Strongest for {best}: Shown one case with {best}" in html
+
+
 def test_tags_are_closed(html):
     assert outline(html).open == []
 

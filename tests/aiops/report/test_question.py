@@ -30,6 +30,17 @@ def test_what_was_fixed_beforehand_is_told_and_the_rest_is_exploratory(run, ches
     assert "exploratory" in site[:120]
 
 
+def test_reasons_crossings_and_adjustment_are_told(run, chest, shown):
+    fairness = {"attributes": ["sex"], "margin": 0.05, "adjust_for": ["site"],
+                "reasons": {"sex": "women were missed before"},
+                "intersections": [["sex", "site"]]}  # fmt: skip
+    html = shown(question(run(metrics=metrics()), chest(fairness=fairness)).blocks)
+    assert "women were missed before" in html
+    assert "sex × site" in html
+    assert "Adjusted for" in html
+    assert "nobody wrote down why" not in html
+
+
 def test_what_nobody_fixed_is_said(run, chest, shown):
     experiment = chest(fairness=None, operating_point=None,
                        primary={"target": "effusion", "metric": "roc_auc"})  # fmt: skip
