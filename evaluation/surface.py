@@ -19,7 +19,7 @@ from evaluation.overlap import check_masks, check_spacing
 MAP_S = 85e-9
 """Seconds a distance map takes for a voxel, and below those a tree takes for a point."""
 POINT_S, TIE_S, EACH_S = 0.6e-6, 0.3e-6, 5e-9
-PROBES = 32
+PROBES, PROBE_S = 32, 5e-3
 
 _BORDERS = "the distances between border voxels (mask minus its 6-neighbour erosion)"
 HD_DEFINITION = f"largest of {_BORDERS}, in mm"
@@ -190,9 +190,11 @@ def _by_tree(
     if len(a) * (POINT_S + EACH_S * len(b)) > most_s:
         # A point in the middle of a sphere is as near to one side as to the other, and the search
         # has to look at all of them.
-        some = a[np.linspace(0, len(a) - 1, PROBES).astype(np.int64)]
+        n_probes = int(np.clip(most_s / PROBE_S, PROBES, 16 * PROBES))
+        some = a[np.linspace(0, len(a) - 1, n_probes).astype(np.int64)]
         reach = 1.02 * tree.query(some)[0] + 1e-9
-        ties = float(np.mean(tree.query_ball_point(some, reach, return_length=True)))
+        # A few specks far off have many ties and yet are found soon: they must not decide.
+        ties = np.quantile(tree.query_ball_point(some, reach, return_length=True), 0.75)
         if len(a) * (POINT_S + TIE_S * ties) > most_s:
             return None
     return np.asarray(tree.query(a)[0], dtype=float)
