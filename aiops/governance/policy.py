@@ -79,6 +79,8 @@ class ReasonCode(Config):
         "data", "labelling", "people", "method", "integration", "legal", "funds", "nobody"
     ]
     definition: str
+    evidence: Literal["computed", "stated"] = "stated"
+    thresholds: dict[str, float] = Field(default_factory=dict)
 
 
 class Reasons(Config):
