@@ -29,7 +29,7 @@ def at_a_glance(files: RunFiles, experiment: Experiment) -> tuple[Question, ...]
     asked = [
         ("Good enough over all?", _over_all(files), "performance"),
         ("As good for each group?", groups if groups in TONES else OPEN, "groups"),
-        ("Are those you serve in the data?", _represented(files), "who"),
+        ("Are your patients in the data?", _represented(files), "who"),
         ("Was the test list read only once?", _read_once(files), "limits"),
     ]
     if experiment.task == "classification":

@@ -95,9 +95,9 @@ def _standing(files: RunFiles) -> tuple[tuple[str, str], ...]:
     """Return what is asked of the board, and what a decision would add to this page."""
     months = files.gates.get("valid_months")
     return (
-        ("Asked of the board", "to approve it, with conditions or without, or to reject or defer"),
+        ("Asked of the board", "to approve, with or without conditions, to reject or to defer"),
         ("Version tested", f"run {files.name}"),
-        ("Signed by", "nobody in this report; see the record of the decision"),
+        ("Signed by", "nobody here; see the record of the decision"),
         (
             "Next review",
             f"within {int(months)} months of an approval"

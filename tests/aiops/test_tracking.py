@@ -72,7 +72,9 @@ def gate(folder: Path) -> Path:
 def test_a_run_can_be_compared_by_metric_setting_and_curve(client, make_run):
     folder = gate(trained(make_run()))
     (folder / "report.html").write_text("<html>report</html>")
+    (folder / "sheet.html").write_text("<html>sheet</html>")
     run_id = log(folder)
+    assert {"report.html", "sheet.html"} <= artifacts(client, run_id)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert client.get_experiment(run.info.experiment_id).name == "usecase/chest-effusion"

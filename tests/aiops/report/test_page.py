@@ -407,6 +407,15 @@ def test_the_further_tables_of_a_real_evaluation_are_told(tmp_path):
         assert "None" not in html
 
 
+def test_failures_are_compared_between_groups(classifier):
+    inside = page(classifier, internal=True)
+    assert "Cases the tool failed on, by site" in inside
+    assert re.search(r"Of every 100 cases in “[^”]*”, [^ ]+ got no usable answer", inside)
+    # 1 to 7 failures of a group are hidden in what is shared.
+    after = page(classifier).split("Cases the tool failed on, by sex")[2]
+    assert "hidden" in after[: after.index("</table>")]
+
+
 def test_the_weakest_target_is_the_weakest(vendor):
     metrics = pd.read_parquet(vendor / "metrics.parquet")
     rows = metrics[(metrics["attribute"] == "all") & (metrics["metric"] == "roc_auc")]
