@@ -19,6 +19,9 @@ from aiops.report.wording import (
     target_name,
 )
 
+ALL = 0.995
+"""From here on a gap is said to be explained in full; shares above 1 tell no more."""
+
 
 def why(files: RunFiles, experiment: Experiment) -> Section:
     """Return gaps before and after what else differs between the groups is made alike."""
@@ -38,15 +41,21 @@ def why(files: RunFiles, experiment: Experiment) -> Section:
             "note",
         )
     ]
-    headline = experiment.primary_targets[0]
-    for key in table[["attribute", "target"]].drop_duplicates().itertuples(index=False):
-        rows = table[(table["attribute"] == key.attribute) & (table["target"] == key.target)]
-        some = _adjusted(rows, str(key.attribute), str(key.target))
-        if key.target == headline:
-            blocks.append(some)
-        else:
-            title_of = f"{target_name(str(key.target))} by {readable(str(key.attribute))}"
-            blocks.append(Details(title_of, (some,)))
+    named = set(experiment.fairness.attributes) if experiment.fairness else set()
+    shown = (table["target"] == experiment.primary_targets[0]) & (
+        table["metric"] == experiment.primary.metric
+    )
+    for key in table.loc[shown, ["attribute", "adjusted_for"]].drop_duplicates().itertuples():
+        same = (table["attribute"] == key.attribute) & (table["adjusted_for"] == key.adjusted_for)
+        if key.attribute in named:
+            blocks.append(_adjusted(table[shown & same]))
+    # The other way round, the other figures and the other targets: for those who want to know.
+    rest = table[~(shown & table["attribute"].isin(named))]
+    keys = ["target", "metric", "attribute", "adjusted_for"]
+    more = tuple(_adjusted(rows) for _, rows in rest.groupby(keys, sort=False))
+    if more:
+        title_of = f"Other figures and targets, and the other way round ({len(more)} tables)"
+        blocks.append(Details(title_of, more))
     return Section("why", title, "Case mix", tuple(blocks))
 
 
@@ -58,8 +67,8 @@ def explained(row: Json) -> str:
     >>> row = {"group": "B", "adjusted_for": "scanner", "metric": "roc_auc", "crude": -0.1,
     ...        "adjusted": -0.02, "adjusted_low": -0.06, "adjusted_high": 0.02, "explained": 0.8}
     >>> explained(row)
-    '“B” is 0.100 behind the rest in AUC; with scanner alike, it would be 0.020 behind (it could \
-be −0.060 to +0.020). Scanner explains about 80% of the gap.'
+    '“B” is 0.100 behind the rest in AUC; with scanner alike, it would be 0.020 behind the rest \
+(it could be −0.060 to +0.020). Scanner explains about 80% of the gap.'
     """
     metric, group = str(row["metric"]), readable(row["group"])
     mixed = readable(str(row["adjusted_for"]))
@@ -72,10 +81,10 @@ be −0.060 to +0.020). Scanner explains about 80% of the gap.'
     spread = wording.gap_interval(row.get("adjusted_low"), row.get("adjusted_high"), metric)
     could = "" if spread == wording.DASH else f" (it could be {spread})"
     after = _behind(row["adjusted"], metric)
-    words = f"{first}; with {mixed} alike, it would be {after}{could}."
+    words = f"{first}; with {mixed} alike, it would be {after} the rest{could}."
     if is_number(row.get("explained")) and row["crude"] < 0 and row["explained"] > 0:
-        share = wording.percent(min(1.0, row["explained"]))
-        words += f" {mixed.capitalize()} explains about {share} of the gap."
+        share = "all" if row["explained"] >= ALL else f"about {wording.percent(row['explained'])}"
+        words += f" {mixed.capitalize()} explains {share} of the gap."
     return words
 
 
@@ -112,34 +121,34 @@ def _behind(gap: float, metric: str) -> str:
     return f"{size(gap, metric)} {'behind' if gap < 0 else 'ahead of'}"
 
 
-def _adjusted(rows: pd.DataFrame, attribute: str, target: str) -> Table:
+def _adjusted(rows: pd.DataFrame) -> Table:
+    """Return the gaps of one target, figure, attribute and what they were adjusted for."""
+    first = table_rows(rows)[0]
+    metric, attribute = str(first["metric"]), readable(first["attribute"])
+    mixed = readable(first["adjusted_for"])
     body: list[tuple[Cell, ...]] = []
     for row in table_rows(rows):
-        metric, hidden = str(row["metric"]), hidden_as(row)
-        dropped = row.get("n_dropped")
+        hidden = hidden_as(row)
         body.append(
             (
                 readable(row["group"]),
-                readable(str(row["adjusted_for"])),
                 count(row["n_patients"], hidden),
                 gap_cell(row, metric, "crude"),
                 gap_cell(row, metric, "adjusted"),
-                wording.percent(row["explained"])
-                if is_number(row.get("explained"))
-                else wording.DASH,
-                count(dropped, hidden),
+                _share(row.get("explained")),
+                count(row.get("n_dropped"), hidden),
             )
         )
     named = [r for r in table_rows(rows) if is_number(r.get("crude"))]
     worst = min(named, key=lambda r: r["crude"], default=None)
-    methods = [m for m in rows["method"].map(wording.text_of).unique() if m]
-    metrics = listed([gloss(m).label for m in rows["metric"].unique()])
+    # How strata are weighted is for the table under export.
+    methods = [wording.text_of(m).partition(", ")[0] for m in rows["method"]]
+    method = "; ".join(dict.fromkeys(m for m in methods if m))
     return Table(
-        caption=f"{target_name(target)} by {readable(attribute)}: gap in {metrics} to the rest, "
-        "as it is and adjusted",
+        caption=f"{target_name(first['target'])} by {attribute}: gap in {gloss(metric).label} to "
+        f"the rest, as it is and with {mixed} alike",
         columns=(
-            readable(attribute).capitalize(),
-            "Adjusted for",
+            attribute.capitalize(),
             "Patients",
             "Gap as it is (95% interval)",
             "Gap adjusted (95% interval)",
@@ -147,11 +156,17 @@ def _adjusted(rows: pd.DataFrame, attribute: str, target: str) -> Table:
             "Cases left out",
         ),
         rows=tuple(body),
-        numbers=frozenset({2, 3, 4, 5, 6}),
+        numbers=frozenset(range(1, 6)),
         plain=explained(worst) if worst else "No gap can be shown here.",
-        note=f"Method: {'; '.join(methods)}. Cases are left out where one of the two groups has "
-        "nobody to compare them with." if methods else "",
+        note=f"Method: {method}. Cases are left out where one of the two has nobody to compare "
+        "them with." if method else "",
     )  # fmt: skip
+
+
+def _share(value: object) -> str:
+    if not is_number(value):
+        return wording.DASH
+    return "all" if value >= ALL else "none" if value <= 0 else wording.percent(value)
 
 
 def _mitigated(rows: pd.DataFrame, attribute: str, target: str, metric: str) -> Table:

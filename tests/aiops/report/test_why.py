@@ -6,18 +6,35 @@ ROW = {"target": "effusion", "metric": "roc_auc", "attribute": "ethnicity", "gro
        "adjusted_for": "scanner", "crude": -0.19, "crude_low": -0.28, "crude_high": -0.12,
        "adjusted": -0.02, "adjusted_low": -0.08, "adjusted_high": 0.04, "explained": 0.89,
        "n_patients": 201, "n_cases": 212, "n_dropped": 9,
-       "method": "direct standardisation"}  # fmt: skip
+       "method": "direct standardisation over 3 strata, weights of the diseased"}  # fmt: skip
+
+
+def named(chest, attribute: str = "ethnicity"):
+    attributes = {name: {"column": name} for name in ("sex", "ethnicity", "scanner")}
+    data = {"table": "t.csv", "patient": "p", "modality": "xray", "image": "i",
+            "attributes": attributes}  # fmt: skip
+    return chest(data=data, fairness={"attributes": [attribute], "margin": 0.05})
 
 
 def test_a_gap_that_the_scanner_explains_is_told_before_and_after(run, chest, table, shown):
-    html = shown(why(run(adjusted=table("adjusted", ROW)), chest()).blocks)
-    assert "−0.190" in html
+    other = {**ROW, "metric": "sensitivity", "crude": -0.17, "explained": 1.2}
+    turned = {**ROW, "attribute": "scanner", "adjusted_for": "ethnicity", "explained": -0.1}
+    files = run(adjusted=table("adjusted", ROW, other, turned))
+    html = shown(why(files, named(chest)).blocks)
+    first, behind = html.split("<details>")
+    assert "gap in AUC to the rest, as it is and with scanner alike" in first
+    assert "gap in Sensitivity" in behind
+    assert ">all<" in behind
+    assert "with ethnicity alike" in behind
+    assert ">none<" in behind
+    assert "−0.190" in first
     assert "−0.020" in html
     assert "89%" in html
     assert "“black” is 0.190 behind the rest in AUC; with scanner alike, it would be 0.020 behind" \
         in html  # fmt: skip
     assert "Scanner explains about 89% of the gap." in html
-    assert "Method: direct standardisation." in html
+    assert "Method: direct standardisation over 3 strata." in html
+    assert "weights of the diseased" not in html
 
 
 @pytest.mark.parametrize(
@@ -27,7 +44,7 @@ def test_a_gap_that_the_scanner_explains_is_told_before_and_after(run, chest, ta
          "what scanner explains cannot be said (one scanner only)."),
         ({"crude": None, "state": "suppressed"}, "“black”: the gap cannot be shown."),
         ({"crude": 0.03, "explained": 0.5}, "“black” is 0.030 ahead of the rest in AUC"),
-        ({"adjusted": 0.0002}, "it would be level with"),
+        ({"adjusted": 0.0002}, "it would be level with the rest"),
     ],
 )  # fmt: skip
 def test_what_adjustment_does_not_tell(changes, said):
@@ -37,7 +54,7 @@ def test_what_adjustment_does_not_tell(changes, said):
 def test_a_hidden_group_shows_no_adjusted_figure(run, chest, table, shown):
     row = {"target": "effusion", "metric": "roc_auc", "attribute": "sex", "group": "other",
            "adjusted_for": "scanner", "state": "suppressed", "reason": "hidden (<8)"}  # fmt: skip
-    html = shown(why(run(adjusted=table("adjusted", row)), chest()).blocks)
+    html = shown(why(run(adjusted=table("adjusted", row)), named(chest, "sex")).blocks)
     assert html.count("hidden (&lt;8)") >= 3
     assert "No gap can be shown here." in html
 
