@@ -4,57 +4,81 @@ The ledger is the truth and MLflow shows it. So the store is asked first whether
 the record is written to the ledger, then it is shown; a showing that fails can be repeated.
 """
 
-import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from aiops.errors import ConfigError, GateError
-from aiops.files import read_json
 from aiops.governance import ledger, usecase
-from aiops.governance.policy import (
-    GATES_FILE,
-    ReasonCode,
-    check_gates,
-    policy_sha256,
-    read_reasons,
-    require_policy_of_config,
+from aiops.governance.basis import (
+    compute_hours,
+    conditions_of,
+    documents_of,
+    evidence_of,
+    expiry_of,
+    gates_of,
+    hazards_of,
+    policy_facts,
+    subject_of,
 )
+from aiops.governance.keys import KeyPair
+from aiops.governance.lifecycle import APPROVALS, read_lifecycle
+from aiops.governance.policy import ReasonCode, read_reasons
 from aiops.governance.record import (
-    BY_PEOPLE,
+    BY_GRADE,
     BY_PROGRAM,
-    OUTCOMES,
-    Condition,
     DecisionRecord,
     Effort,
-    EvidenceItem,
     Proposal,
     Reason,
-    Subject,
+    statement_of,
 )
 from aiops.governance.revisit import parse as parse_revisit
+from aiops.governance.signatures import Vouched, vouch
+from aiops.governance.signing import DECISION_TYPE, Envelope, seal
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
-from aiops.provenance import json_hash
+from aiops.provenance import content_hash
 
-APPROVALS = ("approve", "approve-with-conditions")
-GENERAL = "general"
-"""A condition that belongs to no item of the gate."""
-
-Gates = dict[str, Any]
+STEPS = ("G0", "G1", "G2", "G3", "G4", "G5", "G6")
 
 
-def decide(outcome: str, use_case: str, **said: Any) -> DecisionRecord:
+@dataclass(frozen=True)
+class Drafted:
+    """A decision that nobody has recorded yet.
+
+    Parameters
+    ----------
+    statement : dict
+        What people sign: the record without what is known only when it is recorded.
+    envelope : dict, optional
+        The statement with the signatures on it.
+    dissents : list of dict
+        Envelopes of those who signed that they do not agree.
+    """
+
+    statement: dict[str, Any]
+    envelope: Envelope | None = None
+    dissents: list[Envelope] = field(default_factory=list)
+
+
+def decide(
+    outcome: str, use_case: str, *, keys: Sequence[KeyPair] = (), **said: Any
+) -> DecisionRecord:
     """Record a decision in the ledger and show it in MLflow.
 
     Parameters
     ----------
     outcome : str
-        approve, approve-with-conditions, reject, discontinue or defer.
+        One of the lifecycle's: approve, approve-with-conditions, re-review, defer, reject,
+        discontinue, suspend, resume, retire.
     use_case : str
         Slug or number.
+    keys : sequence of KeyPair
+        Keys of those who sign it at once; none leaves it recorded or attested.
     **said : Any
         Further fields of `Proposal`: rationale, by, reasons, run_dir, conditions (as objects or
         as ``"ITEM: text; owner; due"``), lessons, revisit_if, review_by, scope, by_program, ….
@@ -69,11 +93,27 @@ def decide(outcome: str, use_case: str, **said: Any) -> DecisionRecord:
         If MLflow does not answer: nothing is recorded then. If it stops answering after the
         decision was recorded, the error says so, and that it can be shown later.
     """
+    proposal = propose(outcome, use_case, **said)
+    _check_store()
+    return show(record_decision(proposal, keys))
+
+
+def _check_store() -> None:
     from aiops import tracking
 
-    proposal = propose(outcome, use_case, **said)
     tracking.check_connection()
-    record = record_decision(proposal)
+
+
+def show(record: DecisionRecord) -> DecisionRecord:
+    """Show a decision that is in the ledger in MLflow, and return it.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow does not answer: the decision stands, and can be shown later.
+    """
+    from aiops import tracking
+
     try:
         tracking.project_all()
     except tracking.TrackingError as fault:
@@ -105,37 +145,119 @@ def propose(outcome: str, use_case: str, **said: Any) -> Proposal:
         ) from fault
 
 
-def record_decision(proposal: Proposal) -> DecisionRecord:
+def record_decision(proposal: Proposal, keys: Sequence[KeyPair] = ()) -> DecisionRecord:
     """Hold a proposal to the rules and append it to the ledger, under the next number."""
+    statement = draft(proposal)
+    envelope = seal(statement, DECISION_TYPE, keys) if keys else None
+    return record_draft(Drafted(statement, envelope))
 
-    def next_record(earlier: list[ledger.Record]) -> ledger.Record:
+
+def record_draft(drafted: Drafted) -> DecisionRecord:
+    """Append a draft to the ledger, if its signatures suffice and nobody was quicker.
+
+    Raises
+    ------
+    GateError
+        If it was recorded before, the case has moved on since, or a signature is missing or does
+        not count. Nothing is recorded then.
+    """
+
+    def next_line(earlier: list[ledger.Record]) -> ledger.Line:
         # Under the lock: the state it starts from is the state nobody can change meanwhile.
         now = datetime.now(UTC)
+        statement = drafted.statement
+        _require_fresh(statement, earlier)
+        vouched = _vouched(drafted, now)
         number = 1 + sum(record["id"].startswith(f"DEC-{now.year}-") for record in earlier)
-        return draft(proposal, f"DEC-{now.year}-{number:04d}", now).to_json()
+        record = DecisionRecord.model_validate(
+            {
+                **statement,
+                "id": f"DEC-{now.year}-{number:04d}",
+                "created_at": now.isoformat(timespec="milliseconds"),
+                "grade": vouched.grade,
+                "signed_by": vouched.signed_by,
+                "signed_dissent": vouched.dissent,
+                "statement": BY_PROGRAM
+                if statement["made_by_program"]
+                else BY_GRADE[vouched.grade],
+            }
+        ).to_json()
+        attached: dict[str, Any] = {}
+        if drafted.envelope:
+            attached = {"envelope": drafted.envelope, "dissents": drafted.dissents}
+        return ledger.Line(record, attached)
 
-    return DecisionRecord.model_validate(ledger.append(next_record))
+    return DecisionRecord.model_validate(ledger.append(next_line))
 
 
-def draft(proposal: Proposal, decision_id: str, now: datetime) -> DecisionRecord:
-    """Return the record a proposal would become, or say which rule forbids it."""
-    pick(OUTCOMES, proposal.outcome, where="outcome")
+def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> None:
+    where = f"decide {statement['outcome']} {statement['use_case']}"
+    for record in earlier:
+        if record.get("proposal_id") == statement["proposal_id"]:
+            raise GateError(
+                f"this proposal was recorded already, as {record['id']}",
+                where=where,
+                fix="nothing to do; another decision is another proposal",
+            )
+    mine = [record for record in earlier if record["case_id"] == statement["case_id"]]
+    last = mine[-1] if mine else None
+    if (last["id"] if last else "") != statement["follows"]:
+        told = f"{last['id']} ({last['outcome']}, {last['made_by']})" if last else "nothing"
+        raise GateError(
+            f"somebody was quicker: {told} was recorded on this case since this was proposed",
+            where=where,
+            fix="look at it, and propose again if it still stands",
+        )
+    state = usecase.find(statement["case_id"]).state
+    if state != statement["from_state"]:
+        raise GateError(
+            f"the case was in {statement['from_state']} when this was proposed, and is in {state}",
+            where=where,
+            fix="draft it again",
+        )
+
+
+def _vouched(drafted: Drafted, now: datetime) -> Vouched:
+    statement = drafted.statement
+    needed = read_lifecycle().needed(
+        statement["from_state"], statement["outcome"], statement["gate"] or None
+    )
+    return vouch(
+        statement,
+        drafted.envelope,
+        drafted.dissents,
+        needed,
+        at=now.isoformat(timespec="microseconds"),
+    )
+
+
+def draft(proposal: Proposal) -> dict[str, Any]:
+    """Return the statement a proposal would put on record, or say which rule forbids it."""
+    cycle = read_lifecycle()
+    outcome = cycle.outcome(proposal.outcome)
     case = _case(proposal)
     reasons = _reasons(proposal)
-    for text in proposal.revisit_if:
-        parse_revisit(text)
-    run_dir = proposal.run_dir
-    gates = _gates(proposal, case, run_dir)
-    conditions = _conditions(proposal, gates)
-    policy = _policy_facts(gates)
-    return DecisionRecord(
-        id=decision_id,
+    _require_said(proposal)
+    gates = gates_of(proposal, case)
+    conditions = conditions_of(proposal, gates)
+    policy = policy_facts(gates)
+    step = cycle.step(proposal.gate or policy["name"]) if outcome.gated else None
+    gate = step.policy if step else None
+    to_state = cycle.next_state(case.state, proposal.outcome, gate, case.came_from)
+    needed = cycle.needed(case.state, proposal.outcome, gate)
+    hazards, hazards_sha256 = hazards_of(proposal)
+    record = DecisionRecord(
+        id="DEC-0000-0000",
         case_id=case.id,
         use_case=case.slug,
+        follows=case.decisions[-1] if case.decisions else "",
         gate=policy["name"],
+        gate_step=step.name if step else "",
+        gates_skipped=_skipped(case, step.name) if step else (),
         gate_outcome=gates["outcome"] if gates else "not asked",
         from_state=case.state,
-        to_state=OUTCOMES[proposal.outcome],
+        to_state=to_state,
+        effect=cycle.effect(proposal.outcome, gate),
         outcome=proposal.outcome,
         reasons=reasons,
         rationale=proposal.rationale.strip(),
@@ -144,22 +266,60 @@ def draft(proposal: Proposal, decision_id: str, now: datetime) -> DecisionRecord
         review_by=proposal.review_by,
         conditions=conditions,
         scope=proposal.scope,
-        evidence=_evidence(gates, conditions, proposal),
+        evidence=evidence_of(gates, conditions, proposal),
         policy_version=policy["version"],
         policy_sha256=policy["sha256"],
-        subject=_subject(run_dir, gates),
-        hazards_open_by_level=None,
-        signatures_required=(),
+        subject=subject_of(proposal.run_dir, gates),
+        hazards_open_by_level=hazards,
+        hazards_sha256=hazards_sha256,
+        documents=documents_of(case),
+        signatures_required=needed.roles
+        if needed.signatures == len(needed.roles)
+        else (f"{needed.signatures} of: {', '.join(needed.roles)}",),
         attendees=proposal.attendees,
         dissent=proposal.dissent,
         conflicts_of_interest=proposal.conflicts_of_interest,
-        expires_at=_expiry(proposal.outcome, now.date(), policy["valid_months"]),
-        effort=Effort(staff_days=proposal.staff_days, compute_hours=_compute_hours(run_dir)),
-        created_at=now.isoformat(timespec="milliseconds"),
+        expires_at=expiry_of(proposal.outcome, date.today(), policy["valid_months"]),
+        effort=Effort(
+            staff_days=proposal.staff_days, compute_hours=compute_hours(proposal.run_dir)
+        ),
+        created_at="",
         made_by=proposal.by.strip(),
         made_by_program=proposal.by_program,
-        statement=BY_PROGRAM if proposal.by_program else BY_PEOPLE,
+        proposal_id=proposal.proposal_id,
+        author=proposal.author.strip(),
+        attested_by=proposal.attested_by.strip(),
+        minutes_sha256=content_hash(proposal.minutes) if proposal.minutes else "",
+        statement=BY_PROGRAM if proposal.by_program else BY_GRADE["recorded"],
     )
+    return statement_of(record.to_json())
+
+
+def _skipped(case: UseCase, step: str) -> tuple[str, ...]:
+    """Return the steps before one that nobody approved."""
+    mine = [record for record in ledger.read_all() if record["case_id"] == case.id]
+    passed = {record.get("gate_step", "G4") for record in mine if record["outcome"] in APPROVALS}
+    return tuple(name for name in STEPS[: STEPS.index(step)] if name not in passed)
+
+
+def _require_said(proposal: Proposal) -> None:
+    """Refuse a decision that keeps to itself what was learnt, or what would change it."""
+    outcome = read_lifecycle().outcome(proposal.outcome)
+    for text in proposal.revisit_if:
+        parse_revisit(text)
+    if outcome.lessons and not any(lesson.text.strip() for lesson in proposal.lessons):
+        raise ConfigError(
+            f"{proposal.outcome} needs a lesson: what the next team should know",
+            where=f"decide {proposal.outcome}: --lesson",
+            fix="write it in a sentence; others will find it when they ask what was tried before",
+        )
+    if outcome.revisit_if and not proposal.revisit_if:
+        raise ConfigError(
+            f"{proposal.outcome} needs what would make it worth another look",
+            where=f"decide {proposal.outcome}: --revisit-if",
+            fix="write FACT OP VALUE: n_positive>=480, clinical_lead!=null, "
+            "vendor_contract_ends<2027-04",
+        )
 
 
 def _case(proposal: Proposal) -> UseCase:
@@ -169,14 +329,14 @@ def _case(proposal: Proposal) -> UseCase:
         raise GateError(
             f"'{proposal.use_case}' is not in the register of use cases, so nobody can approve it",
             where="--use-case",
-            fix=f"register it first: aiops usecase {proposal.use_case} --title TITLE",
+            fix=f"register it first: aiops usecase submit {proposal.use_case} --title TITLE",
         )
     case = case or usecase.find(proposal.use_case)
     if case.is_closed:
         raise GateError(
             f"{case.id} {case.slug} is {case.state}, and a closed case does not reopen",
             where=f"use case {case.id}: decisions {', '.join(case.decisions)}",
-            fix=f"register a new case: aiops usecase SLUG --title TITLE --revisits {case.id}",
+            fix=f"register another: aiops usecase submit SLUG --title TITLE --revisits {case.id}",
         )
     for name in ("by", "rationale"):
         if not getattr(proposal, name).strip():
@@ -190,7 +350,7 @@ def _case(proposal: Proposal) -> UseCase:
 
 def _reasons(proposal: Proposal) -> tuple[Reason, ...]:
     codes = read_reasons().codes
-    if not proposal.reasons and proposal.outcome not in APPROVALS:
+    if not proposal.reasons and read_lifecycle().outcome(proposal.outcome).reasons:
         raise ConfigError(
             f"{proposal.outcome} needs at least one reason code",
             where=f"decide {proposal.outcome}: --reason",
@@ -208,170 +368,8 @@ def _reasons(proposal: Proposal) -> tuple[Reason, ...]:
             primary=position == 0,
             severity=told.severity,
             fixable_by=told.fixable_by,
+            basis="computed" if proposal.reason_evidence.get(code) else "stated",
+            evidence=proposal.reason_evidence.get(code),
         )
         for position, (code, told) in enumerate(once.items())
     )
-
-
-def _gates(proposal: Proposal, case: UseCase, run_dir: Path | None) -> Gates | None:
-    """Return the run's gate, answered again just now; None where there is nothing to answer."""
-    approves = proposal.outcome in APPROVALS
-    if run_dir is None:
-        if approves:
-            raise GateError(
-                f"{proposal.outcome} needs the run it is about",
-                where="--run",
-                fix="name the run's folder",
-            )
-        return None
-    told = read_json(run_dir / "run.json")
-    if told["use_case"] != case.slug:
-        raise ConfigError(
-            f"this run belongs to '{told['use_case']}', the decision is about '{case.slug}'",
-            where=f"--run {run_dir.name}",
-            fix="name a run of the use case",
-        )
-    if not approves and not (run_dir / GATES_FILE).exists():
-        return None
-    gates = check_gates(run_dir)
-    if approves:
-        require_policy_of_config(gates, run_dir)
-    failing = [item for item in gates["items"] if item["outcome"] == "fail"]
-    if approves and failing:
-        raise GateError(
-            f"the gate failed, so {proposal.outcome} is refused: "
-            + "; ".join(f"{item['id']} ({item['reason']})" for item in failing),
-            where=str(run_dir / GATES_FILE),
-            fix="reject, discontinue or defer with a reason; or mend it and evaluate again",
-        )
-    undecided = [item for item in gates["items"] if item["outcome"] == "undecided"]
-    if proposal.outcome == "approve" and undecided:
-        raise GateError(
-            "the gate is undecided, so approve is refused: "
-            + "; ".join(f"{item['id']} ({item['reason']})" for item in undecided),
-            where=str(run_dir / GATES_FILE),
-            fix="approve-with-conditions, with a --condition for each of these items; or bring: "
-            + "; ".join(item["would_decide"] for item in undecided),
-        )
-    return gates
-
-
-def _conditions(proposal: Proposal, gates: Gates | None) -> tuple[Condition, ...]:
-    if proposal.conditions and proposal.outcome != "approve-with-conditions":
-        raise ConfigError(
-            f"{proposal.outcome} carries no conditions",
-            where="--condition",
-            fix="use approve-with-conditions, or leave them out",
-        )
-    if proposal.outcome != "approve-with-conditions" or gates is None:
-        return ()
-    items = {item["id"]: item for item in gates["items"]} | {GENERAL: {"check": "by hand"}}
-    named = {condition.item for condition in proposal.conditions}
-    for name in named:
-        pick(items, name, where="--condition ITEM")
-    open_items = [
-        item
-        for item in gates["items"]
-        if item["outcome"] == "undecided" and item["id"] not in named
-    ]
-    if open_items or not named:
-        told = [f"{item['id']}: bring {item['would_decide']}" for item in open_items]
-        raise GateError(
-            "no condition names " + (", ".join(i["id"] for i in open_items) or "anything"),
-            where="--condition",
-            fix='add --condition "ITEM: what; who; YYYY-MM-DD" for '
-            + ("; ".join(told) or "what must be brought; without one, use approve"),
-        )
-    return tuple(
-        condition.model_copy(
-            update={
-                "id": f"C{number}",
-                "evidence_kind": condition.evidence_kind
-                or f"the check `{items[condition.item]['check']}` answered again",
-            }
-        )
-        for number, condition in enumerate(proposal.conditions, start=1)
-    )
-
-
-def _policy_facts(gates: Gates | None) -> dict[str, Any]:
-    if gates is not None:
-        return {
-            "name": gates["policy"],
-            "version": gates["policy_version"],
-            "sha256": gates["policy_sha256"],
-            "valid_months": gates["valid_months"],
-        }
-    # Without a run no gate is asked: what was applied is the list of reasons.
-    reasons = read_reasons()
-    return {
-        "name": "intake",
-        "version": reasons.version,
-        "sha256": policy_sha256(reasons),
-        "valid_months": 0,
-    }
-
-
-def _evidence(
-    gates: Gates | None, conditions: tuple[Condition, ...], proposal: Proposal
-) -> tuple[EvidenceItem, ...]:
-    if gates is None or proposal.run_dir is None:
-        return ()
-    run_id = read_json(proposal.run_dir / "run.json").get("mlflow_run_id")
-    waived = {condition.item for condition in conditions}
-    passed = {"pass": True, "fail": False, "undecided": None}
-    return tuple(
-        EvidenceItem(
-            item_id=item["id"],
-            run_id=run_id,
-            artifact=item["file"],
-            sha256=gates["evaluated"].get(item["file"], ""),
-            value=item["value"],
-            ci=_interval(item["figures"]),
-            threshold=item["threshold"],
-            passed=passed[item["outcome"]],
-            reason=item["reason"],
-            waived_by=proposal.by
-            if item["outcome"] == "undecided" and item["id"] in waived
-            else None,
-        )
-        for item in gates["items"]
-    )
-
-
-def _interval(figures: list[dict[str, Any]]) -> tuple[float, float] | None:
-    if len(figures) != 1 or figures[0].get("low") is None or figures[0].get("high") is None:
-        return None
-    return figures[0]["low"], figures[0]["high"]
-
-
-def _subject(run_dir: Path | None, gates: Gates | None) -> tuple[Subject, ...]:
-    if run_dir is None:
-        return ()
-    evaluation, training = run_dir / "evaluation.json", run_dir / "training.json"
-    told = read_json(evaluation) if evaluation.exists() else {}
-    members = read_json(training)["members"] if training.exists() else {}
-    predictions = told.get("predictions_sha256")
-    # A vendor's tool has no bytes here: what it predicted stands for it.
-    digest = "+".join(str(m["digest"]) for m in members.values()) or predictions
-    datasets = [(told.get("seal") or {}).get("hash"), predictions]
-    uri = f"runs/{run_dir.parent.name}/{run_dir.name}"
-    if gates is not None:
-        uri += f"#gates={json_hash(gates['evaluated'])[:16]}"
-    return (Subject(model_uri=uri, digest=digest, dataset_digests=tuple(d for d in datasets if d)),)
-
-
-def _compute_hours(run_dir: Path | None) -> float | None:
-    if run_dir is None:
-        return None
-    stages = read_json(run_dir / "run.json").get("stages", {})
-    seconds = sum(float(stage.get("seconds") or 0) for stage in stages.values())
-    return round(seconds / 3600, 4)
-
-
-def _expiry(outcome: str, today: date, months: int) -> date | None:
-    if outcome not in APPROVALS:
-        return None
-    years, month = divmod(today.month - 1 + months, 12)
-    year, month = today.year + years, month + 1
-    return date(year, month, min(today.day, calendar.monthrange(year, month)[1]))

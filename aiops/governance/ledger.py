@@ -1,9 +1,11 @@
 """The ledger: what was registered and decided, in files that only grow.
 
 A book is one JSONL file under ``AIOPS_HOME/ledger``. Each line holds a record in canonical JSON
-(RFC 8785) and its SHA-256; each record holds the SHA-256 of the one before it. A small head file
-beside it says how many lines there are and how the last one reads, so that a cut tail shows too.
-Whoever may write the folder can still forge all of it: signatures come with a later version.
+(RFC 8785) and a SHA-256; each record holds the SHA-256 of the line before it. A line may hold more
+than its record, such as an envelope with signatures: its SHA-256 is then that of all of it. A small
+head file beside it says how many lines there are and how the last one reads, so that a cut tail
+shows too. Whoever may write the folder can still forge what nobody signed: a head that was noted
+elsewhere (`aiops ledger head`) shows that as well.
 """
 
 import hashlib
@@ -24,6 +26,7 @@ from aiops.files import plain, write_json
 
 DECISIONS = "decisions"
 USE_CASES = "use_cases"
+CONDITIONS = "conditions"
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
 
@@ -49,13 +52,44 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class _Book:
-    """What a file holds: the records that can be read, their sums, and what is wrong."""
+class Line:
+    """A line of a book.
 
-    records: list[Record]
-    sums: list[str]
+    Parameters
+    ----------
+    record : dict
+        What was written.
+    attached : dict
+        What stands beside it: ``envelope`` and ``dissents``, or nothing.
+    sha256 : str
+        Sum of the line, which the next record names.
+    """
+
+    record: Record
+    attached: Record
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class _Book:
+    """What a file holds: the lines that can be read, and what is wrong."""
+
+    lines: list[Line]
     faults: list[Fault]
     torn: bytes
+
+
+@dataclass
+class _Known:
+    """The whole lines of a file as they were last read, and what was found in them."""
+
+    content: bytes
+    lines: list[Line]
+    faults: list[Fault]
+
+
+_KNOWN: dict[Path, _Known] = {}
+"""A book only grows: lines whose bytes were read before are not taken apart again."""
 
 
 def book_path(book: str = DECISIONS) -> Path:
@@ -76,7 +110,18 @@ def record_sha256(record: Mapping[str, Any]) -> str:
 
 def read_all(book: str = DECISIONS) -> list[Record]:
     """Return the records of a book, the oldest first; a book nobody wrote to is empty."""
-    return _read(book).records
+    return [line.record for line in _read(book).lines]
+
+
+def read_lines(book: str = DECISIONS) -> list[Line]:
+    """Return the lines of a book with what is attached to them, the oldest first."""
+    return list(_read(book).lines)
+
+
+def books() -> list[str]:
+    """Return the names of the books that are there."""
+    folder = home.ledger_dir()
+    return sorted(path.stem for path in folder.glob("*.jsonl")) if folder.is_dir() else []
 
 
 def verify(book: str = DECISIONS) -> list[Fault]:
@@ -89,19 +134,22 @@ def verify(book: str = DECISIONS) -> list[Fault]:
 
 
 def head(book: str = DECISIONS) -> str:
-    """Return the SHA-256 of the last record; noted elsewhere, it dates the whole book."""
-    sums = _read(book).sums
-    return sums[-1] if sums else GENESIS
+    """Return the SHA-256 of the last line; noted elsewhere, it dates the whole book."""
+    lines = _read(book).lines
+    return lines[-1].sha256 if lines else GENESIS
 
 
-def append(make: Callable[[list[Record]], Mapping[str, Any]], book: str = DECISIONS) -> Record:
+def append(
+    make: Callable[[list[Record]], Mapping[str, Any] | Line], book: str = DECISIONS
+) -> Record:
     """Add one record to a book and return it with its ``prev_sha256``.
 
     Parameters
     ----------
     make : callable
-        Given the records so far, returns the new one. It runs under the lock, so a number it
-        draws is drawn once. What it raises leaves the book as it was.
+        Given the records so far, returns the new one, or a `Line` with what is attached to it. It
+        runs under the lock, so a number it draws is drawn once. What it raises leaves the book as
+        it was.
     book : str, default="decisions"
         Which file.
 
@@ -115,19 +163,27 @@ def append(make: Callable[[list[Record]], Mapping[str, Any]], book: str = DECISI
     with _locked(path):
         known = _read(book)
         # Half a last line is a crash, not an edit: nobody was told that it had been recorded.
-        fatal = [f for f in known.faults if not (known.torn and f.line == len(known.records) + 1)]
+        fatal = [f for f in known.faults if not (known.torn and f.line == len(known.lines) + 1)]
         if fatal:
             raise LedgerError(
                 f"line {fatal[0].line}: {fatal[0].what}; nothing is added to a broken ledger",
                 where=str(path),
                 fix="restore the file from a backup, or move it aside and keep it as evidence",
             )
-        record = dict(plain(make(known.records)))
-        record["prev_sha256"] = known.sums[-1] if known.sums else GENESIS
-        sha256 = record_sha256(record)
-        _write_line(path, _canonical({"record": record, "sha256": sha256}), torn=known.torn)
-        write_json(_head_path(path), {"lines": len(known.records) + 1, "sha256": sha256})
+        made = make([line.record for line in known.lines])
+        line = made if isinstance(made, Line) else Line(dict(made), {})
+        record = dict(plain(line.record))
+        record["prev_sha256"] = known.lines[-1].sha256 if known.lines else GENESIS
+        sha256 = _line_sha256(record, line.attached)
+        entry = {"record": record, **line.attached, "sha256": sha256}
+        _write_line(path, _canonical(entry), torn=known.torn)
+        write_json(_head_path(path), {"lines": len(known.lines) + 1, "sha256": sha256})
     return record
+
+
+def _line_sha256(record: Record, attached: Record) -> str:
+    """Return the sum of a line: of its record alone where nothing else stands in it."""
+    return record_sha256({"record": record, **attached} if attached else record)
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
@@ -174,37 +230,42 @@ def _write_line(path: Path, line: bytes, *, torn: bytes) -> None:
 
 def _read(book: str) -> _Book:
     path = book_path(book)
-    *lines, torn = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    records: list[Record] = []
-    sums: list[str] = []
-    faults: list[Fault] = []
-    before = GENESIS
-    for number, line in enumerate(lines, start=1):
-        record, what = _read_line(line, before)
+    content = path.read_bytes() if path.exists() else b""
+    whole, newline, torn = content.rpartition(b"\n")
+    known = _KNOWN.get(path)
+    if known is None or not (whole + newline).startswith(known.content):
+        known = _Known(b"", [], [])
+    new = (whole + newline)[len(known.content) :].split(b"\n")[:-1]
+    lines, faults = list(known.lines), list(known.faults)
+    before = lines[-1].sha256 if lines else GENESIS
+    for written in new:
+        line, what = _read_line(written, before)
+        lines.append(line)
+        before = line.sha256
         if what:
-            faults.append(Fault(number, what))
-        records.append(record)
-        before = record_sha256(record)
-        sums.append(before)
+            faults.append(Fault(len(lines), what))
+    _KNOWN[path] = _Known(whole + newline, lines, faults)
+    found = list(faults)
     if torn:
-        faults.append(Fault(len(lines) + 1, "the line is cut short"))
-    faults.extend(_head_faults(path, sums))
-    return _Book(records, sums, faults, torn)
+        found.append(Fault(len(lines) + 1, "the line is cut short"))
+    found.extend(_head_faults(path, [line.sha256 for line in lines]))
+    return _Book(lines, found, torn)
 
 
-def _read_line(line: bytes, before: str) -> tuple[Record, str]:
-    """Return the record of a line, and what is wrong with it."""
+def _read_line(written: bytes, before: str) -> tuple[Line, str]:
+    """Return a line with its true sum, and what is wrong with it."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(written)
         record, sha256 = entry["record"], entry["sha256"]
-        true_sha256 = record_sha256(record)
+        attached = {key: entry[key] for key in entry if key not in ("record", "sha256")}
+        line = Line(record, attached, _line_sha256(record, attached))
     except (ValueError, KeyError, TypeError):
-        return {}, "the line is not a record"
-    if sha256 != true_sha256 or _canonical(entry) != line:
-        return record, "the line was edited: it does not match its own SHA-256"
+        return Line({}, {}, GENESIS), "the line is not a record"
+    if sha256 != line.sha256 or _canonical(entry) != written:
+        return line, "the line was edited: it does not match its own SHA-256"
     if record.get("prev_sha256") != before:
-        return record, "the line does not follow the one before it: taken out, put in or moved"
-    return record, ""
+        return line, "the line does not follow the one before it: taken out, put in or moved"
+    return line, ""
 
 
 def _head_faults(path: Path, sums: list[str]) -> list[Fault]:

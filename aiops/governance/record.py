@@ -1,28 +1,28 @@
 """What a decision says: every field of the record, and the conditions hung on it."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from pydantic import Field, field_validator, model_validator
 
 from aiops.config import Config
 from aiops.errors import ConfigError
-from aiops.governance.usecase import State
+from aiops.governance.lifecycle import Grade, OutcomeName, State
 
 BY_PROGRAM = "made by a program, not a board"
-BY_PEOPLE = "recorded for those named in it; not signed"
-
-OutcomeName = Literal["approve", "approve-with-conditions", "reject", "discontinue", "defer"]
-
-OUTCOMES: dict[str, State] = {
-    "approve": "approved",
-    "approve-with-conditions": "approved",
-    "reject": "rejected",
-    "discontinue": "discontinued",
-    "defer": "deferred",
+BY_GRADE: dict[Grade, str] = {
+    "recorded": "recorded for those named in it; not signed",
+    "attested": "attested by a secretary from signed minutes",
+    "signed": "signed by those named in it, each with a key of their own",
 }
-"""What can be decided, and the state it leads to."""
+"""What a record says of itself, by its grade."""
+
+NOT_SIGNED = ("id", "prev_sha256", "created_at", "signed_by", "signed_dissent", "grade",
+              "statement")  # fmt: skip
+"""Fields that are known only when a decision is recorded; all others are what people sign."""
 
 
 class Reason(Config):
@@ -33,6 +33,10 @@ class Reason(Config):
     primary: bool
     severity: str
     fixable_by: str
+    basis: Literal["computed", "stated"] = Field(
+        default="stated", description="Whether figures support it, or people say so."
+    )
+    evidence: dict[str, Any] | None = Field(default=None, description="The figures.")
 
 
 class Lesson(Config):
@@ -52,6 +56,7 @@ class Condition(Config):
     owner: str = Field(min_length=2)
     due: date
     evidence_kind: str = ""
+    waived_by: str = Field(default="", description="Who lets an undecided item stand open.")
     status: Literal["open", "met", "lapsed"] = "open"
 
 
@@ -86,6 +91,10 @@ class Subject(Config):
     model_uri: str
     digest: str | None
     dataset_digests: tuple[str, ...]
+    digests: dict[str, str] = Field(
+        default={}, description="SHA-256 of weights, plan, config, data, evaluation, predictions."
+    )
+    product: str = Field(default="", description="A vendor's tool: product and version.")
 
 
 class Effort(Config):
@@ -95,17 +104,47 @@ class Effort(Config):
     compute_hours: float | None = Field(default=None, ge=0)
 
 
+class SignedBy(Config):
+    """Somebody who signed, and the role in which it counts."""
+
+    person: str
+    role: str
+    key_id: str
+
+
+class SignedDissent(Config):
+    """Somebody who signed that they do not agree, and why."""
+
+    person: str
+    key_id: str
+    text: str
+
+
+class Document(Config):
+    """A document that was on the table, by its bytes."""
+
+    kind: str
+    name: str
+    sha256: str
+
+
 class DecisionRecord(Config):
     """One decision, whole: what the ledger keeps and MLflow shows."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     id: str = Field(pattern=r"^DEC-\d{4}-\d{4,}$")
     case_id: str
     use_case: str
+    follows: str = Field(default="", description="The decision on the case before this one.")
     gate: str
     gate_outcome: Literal["pass", "fail", "undecided", "not asked"]
-    from_state: State
-    to_state: State
+    gate_step: str = Field(default="", pattern=r"^(G[0-6])?$", description="Step of the lifecycle.")
+    gates_skipped: tuple[str, ...] = Field(
+        default=(), description="Steps before it that nobody approved."
+    )
+    from_state: State | Literal["approved"] = Field(description="approved: of version 1.")
+    to_state: State | Literal["approved"]
+    effect: str = Field(default="", description="What it does beside moving the case.")
     outcome: OutcomeName
     reasons: tuple[Reason, ...]
     rationale: str
@@ -119,8 +158,10 @@ class DecisionRecord(Config):
     policy_sha256: str
     subject: tuple[Subject, ...]
     hazards_open_by_level: dict[str, int] | None = Field(
-        description="None: no hazard log is kept yet."
+        description="None: no hazard log was on the table."
     )
+    hazards_sha256: str = ""
+    documents: tuple[Document, ...] = ()
     signatures_required: tuple[str, ...]
     attendees: tuple[str, ...]
     dissent: tuple[str, ...]
@@ -132,16 +173,29 @@ class DecisionRecord(Config):
     made_by: str
     made_by_program: bool
     statement: str
+    proposal_id: str = Field(default="", description="Made with the proposal; recorded once.")
+    author: str = Field(default="", description="Who wrote the proposal.")
+    grade: Grade = "recorded"
+    signed_by: tuple[SignedBy, ...] = ()
+    signed_dissent: tuple[SignedDissent, ...] = ()
+    attested_by: str = ""
+    minutes_sha256: str = ""
 
     @model_validator(mode="after")
     def _says_who_made_it(self) -> "DecisionRecord":
-        if self.made_by_program != (self.statement == BY_PROGRAM):
-            raise ValueError("statement does not fit made_by_program")
+        wanted = BY_PROGRAM if self.made_by_program else BY_GRADE[self.grade]
+        if self.statement != wanted:
+            raise ValueError("statement does not fit made_by_program and grade")
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as plain JSON values, every field written."""
-        return self.model_dump(mode="json")
+        """Return the record as plain JSON values: every field that its version has."""
+        return self.model_dump(mode="json", exclude_unset=self.schema_version == 1)
+
+
+def statement_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what people sign of a record: all but what is known only when it is recorded."""
+    return {key: value for key, value in record.items() if key not in NOT_SIGNED}
 
 
 class Proposal(Config):
@@ -152,7 +206,12 @@ class Proposal(Config):
     rationale: str
     by: str
     reasons: tuple[str, ...] = Field(default=(), description="Codes, the main one first.")
+    reason_evidence: dict[str, dict[str, Any]] = Field(
+        default={}, description="Figures by code, as the feasibility functions return them."
+    )
+    gate: str = Field(default="", description="Step (G0 to G6); the run's own gate if not said.")
     run_dir: Path | None = None
+    hazards: Path | None = Field(default=None, description="Hazard log.")
     conditions: tuple[Condition, ...] = ()
     lessons: tuple[Lesson, ...] = ()
     revisit_if: tuple[str, ...] = ()
@@ -163,6 +222,10 @@ class Proposal(Config):
     conflicts_of_interest: tuple[str, ...] = ()
     staff_days: float | None = None
     by_program: bool = False
+    author: str = Field(default="", description="Who wrote it; does not sign.")
+    attested_by: str = Field(default="", description="Secretary who records signed minutes.")
+    minutes: Path | None = Field(default=None, description="File of the signed minutes.")
+    proposal_id: str = Field(default_factory=lambda: uuid4().hex, min_length=8)
 
     @field_validator("conditions", mode="before")
     @classmethod

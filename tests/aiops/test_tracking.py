@@ -18,6 +18,7 @@ from aiops.governance.decision import decide
 from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.tracking import TrackingError
 
+LEARNT = {"lessons": ["Ask who leads it first."], "revisit_if": ["clinical_lead!=null"]}
 LATER = date.today() + timedelta(days=100)
 
 
@@ -211,7 +212,8 @@ def test_readings_of_the_test_list_are_counted_on_the_experiment(client, make_ru
 def test_a_registered_use_case_is_found_by_number_state_and_reason(client, make_run):
     run_id = log(make_run())
     usecase.submit("chest-effusion", "Effusion on chest films", owner="Radiology")
-    decide("reject", "chest-effusion", rationale="Worse for women.", by="Board", reasons=["R13"])
+    said = {"rationale": "Worse for women.", "by": "Board", "reasons": ["R13"]}
+    decide("reject", "chest-effusion", **said, **LEARNT)
     experiment = client.get_experiment(client.get_run(run_id).info.experiment_id)
     assert experiment.name == "usecase/UC-0001 chest-effusion"
     assert experiment.tags["aiops.state"] == "rejected"
@@ -231,6 +233,7 @@ def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
         by="Board of 3 June",
         reasons=["R08", "R06"],
         by_program=True,
+        **LEARNT,
     )
     run = client.search_runs([client.get_experiment_by_name(tracking.DECISIONS).experiment_id])[0]
     assert run.info.run_name == f"{record.id} UC-0001 reject"
@@ -260,7 +263,8 @@ def test_outcomes_look_different_in_the_list(client, make_run):
     folder = gate(make_run(reading=2))
     log(folder)
     said = {"rationale": "So it is.", "by": "Board"}
-    decide("defer", "chest-effusion", reasons=["R19"], review_by=LATER, **said)
+    usecase.submit("ct-triage", "CT triage")
+    decide("defer", "ct-triage", reasons=["R19"], review_by=LATER, **said, **LEARNT)
     condition = f"test-list: a new test list; Dr Okafor; {LATER}"
     decide("approve-with-conditions", "UC-0001", run_dir=folder, conditions=[condition], **said)
     where = client.get_experiment_by_name(tracking.DECISIONS)
@@ -274,7 +278,7 @@ def test_outcomes_look_different_in_the_list(client, make_run):
 
 def test_what_was_changed_in_mlflow_is_put_right_from_the_ledger(client, home):
     usecase.submit("ct-triage", "CT triage")
-    decide("reject", "ct-triage", rationale="No owner.", by="Board", reasons=["R06"])
+    decide("reject", "ct-triage", rationale="No owner.", by="Board", reasons=["R06"], **LEARNT)
     [run_id] = tracking.project_all()
     client.set_tag(run_id, "aiops.outcome", "approve")
     assert tracking.project_all() == [run_id]
@@ -289,7 +293,7 @@ def test_a_decision_is_not_half_made_when_mlflow_does_not_answer(home, monkeypat
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     began = time.monotonic()
     with pytest.raises(TrackingError) as caught:
-        decide("reject", "ct-triage", rationale="No owner.", by="Board", reasons=["R06"])
+        decide("reject", "ct-triage", rationale="No owner.", by="Board", reasons=["R06"], **LEARNT)
     assert time.monotonic() - began < 8
     assert "secret" not in str(caught.value)
     assert caught.value.where == "http://127.0.0.1:9"
@@ -298,7 +302,7 @@ def test_a_decision_is_not_half_made_when_mlflow_does_not_answer(home, monkeypat
 
 def test_a_decision_that_mlflow_missed_says_so_and_is_shown_by_the_next(client, monkeypatch):
     usecase.submit("ct-triage", "CT triage")
-    said = {"rationale": "No owner.", "by": "Board", "reasons": ["R06"]}
+    said = {"rationale": "No owner.", "by": "Board", "reasons": ["R06"], **LEARNT}
 
     def fails():
         raise TrackingError("the server went away", where="here", fix="wait")

@@ -57,8 +57,12 @@ def gated(make_run):
     return make
 
 
+LEARNT = {"lessons": ["Ask the archive's vendor first."], "revisit_if": ["n_positive>=480"]}
+
+
 def decided(outcome, **said):
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **said}
+    learnt = {} if outcome.startswith(("approve", "re")) and outcome != "reject" else LEARNT
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **learnt, **said}
     return record_decision(propose(outcome, "chest-effusion", **said))
 
 
@@ -74,7 +78,7 @@ def test_a_pass_is_approved_and_the_record_is_whole(gated):
     record = decided("approve", run_dir=gated())
     assert record.id == f"DEC-{date.today().year}-0001"
     assert (record.case_id, record.from_state, record.to_state) == (
-        "UC-0001", "development", "approved",
+        "UC-0001", "retrospective_eval", "silent_prospective",
     )  # fmt: skip
     assert (record.gate, record.gate_outcome) == ("gate_basic", "pass")
     assert [e.passed for e in record.evidence] == [True] * 4
@@ -85,7 +89,7 @@ def test_a_pass_is_approved_and_the_record_is_whole(gated):
     assert record.expires_at is not None
     assert record.expires_at > date.today() + timedelta(days=360)
     assert record.statement == "recorded for those named in it; not signed"
-    assert usecase.find("chest-effusion").state == "approved"
+    assert usecase.find("chest-effusion").state == "silent_prospective"
     assert ledger.read_all() == [record.to_json()]
 
 
@@ -231,9 +235,14 @@ def test_a_closed_case_does_not_reopen(gated):
 def test_a_deferred_case_is_decided_again_and_the_chain_holds(gated):
     folder = gated()
     first = decided("defer", reasons=["R19"], review_by=NEXT_YEAR)
-    second = decided("approve", run_dir=folder)
+    fault = refused("approve", run_dir=folder)
+    assert fault.what == "approve at G4 is not possible from deferred"
+    assert fault.fix == "from deferred: reject, discontinue, resume"
+    second = decided("resume")
     assert (second.id[-4:], second.from_state) == ("0002", "deferred")
+    assert second.to_state == "retrospective_eval"
     assert second.prev_sha256 == ledger.record_sha256(first.to_json())
+    assert decided("approve", run_dir=folder).follows == second.id
     assert ledger.verify() == []
 
 

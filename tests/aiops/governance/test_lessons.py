@@ -45,6 +45,14 @@ def test_other_words_for_one_thing_find_the_case_first(asked, slug):
     assert found[0].shared
 
 
+MOVED = {
+    "outcome": "reject",
+    "from_state": "submitted",
+    "to_state": "rejected",
+    "created_at": "2026-11-22T10:00:00.000+00:00",
+}
+
+
 def test_a_rejected_case_comes_with_why_and_what_was_learnt():
     case = submitted()["wrist-fracture"]
     record = {
@@ -54,7 +62,7 @@ def test_a_rejected_case_comes_with_why_and_what_was_learnt():
         "lessons": [{"text": "Ask how a blank is written before counting fractures."}],
         "revisit_if": ["n_positive>=480"], "conditions": [],
     }  # fmt: skip
-    ledger.append(lambda earlier: record)
+    ledger.append(lambda earlier: {**record, **MOVED})
     (first, *_) = tried_before("scaphoid")
     assert (first.state, first.reasons) == ("rejected", ("R03 DATA_FRAGMENTED",))
     lines = "\n".join(first.lines())

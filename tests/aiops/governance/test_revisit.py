@@ -83,7 +83,7 @@ def rejected(slug, *revisit_if, **more):
     usecase.submit(slug, f"Case {slug}", clinical_lead=more.pop("lead", "TBC"))
     record_decision(
         propose("defer" if more else "reject", slug, rationale="Too few.", by="A board",
-                reasons=["R01"], revisit_if=revisit_if, **more)
+                reasons=["R01"], revisit_if=revisit_if, lessons=["Count first."], **more)
     )  # fmt: skip
 
 

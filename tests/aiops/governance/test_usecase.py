@@ -57,7 +57,10 @@ def test_an_intake_that_is_wrong_says_where(fields, what):
     assert usecase.list_use_cases() == []
 
 
-def test_a_run_makes_it_development(make_run):
+def test_a_run_makes_it_development_and_its_evaluation_more(make_run):
     usecase.submit("chest-effusion", "Effusion on chest films")
-    make_run()
-    assert usecase.find("chest-effusion").state == "development"
+    folder = make_run()
+    assert usecase.find("chest-effusion").state == "retrospective_eval"
+    (folder / "evaluation.json").unlink()
+    case = usecase.find("chest-effusion")
+    assert (case.state, case.since) == ("development", "2026-11-22T10:00:00+00:00")
