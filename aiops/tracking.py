@@ -5,7 +5,6 @@ function here may be called again, and brings the store to what the files say. T
 ``AIOPS_HOME/mlflow.db`` unless ``MLFLOW_TRACKING_URI`` names another.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -15,37 +14,23 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiops import home
+from aiops import board, home
 from aiops.config import Experiment
 from aiops.errors import AiopsError
-from aiops.files import read_json, write_json, write_text
-from aiops.governance import ledger, usecase
-from aiops.governance.letter import decision_html
-from aiops.governance.record import DecisionRecord
+from aiops.files import read_json, write_json
+from aiops.governance import usecase
 from aiops.governance.usecase import UseCase
-from aiops.governance.views import decision_tags, decisions_tags, use_case_tags
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DECISIONS = "governance/decisions"
-LONGEST_TAG = 5000
+DECISIONS = board.DECISIONS
 LONGEST_PARAM = 6000
-
-STATUS = {
-    "approve": "FINISHED",
-    "approve-with-conditions": "FINISHED",
-    "reject": "KILLED",
-    "discontinue": "KILLED",
-    "defer": "SCHEDULED",
-}
-"""How a decision's run looks in the list: a green tick, a red cross, a clock."""
 
 
 class TrackingError(AiopsError):
@@ -94,12 +79,14 @@ def log_run(run_dir: Path, experiment: Experiment) -> str:
         files = Path(folder)
         tables = write_artifacts(run_dir, experiment, files)
         tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(tables)}
-        tags = _fitted(tags, LONGEST_TAG, files)
-        params = _fitted(shown.params, LONGEST_PARAM, files)
+        tags = board.fitted(tags, board.LONGEST_TAG, files)
+        params = board.fitted(shown.params, LONGEST_PARAM, files)
         experiment_id = _use_case_experiment(client, experiment.use_case)
         run_id, old = _run_for(client, told.get("mlflow_run_id"), params)
         if run_id is None:
-            run_id = _create(client, experiment_id, shown.run_name, tags, told.get("created"))
+            run_id = board.create_run(
+                client, experiment_id, shown.run_name, tags, told.get("created")
+            )
         if old:
             client.set_tag(old, "aiops.superseded_by", run_id)
             client.set_terminated(old, "KILLED")
@@ -109,7 +96,7 @@ def log_run(run_dir: Path, experiment: Experiment) -> str:
         _log_models(client, experiment_id, run_id, shown)
         _count_seal(client, experiment_id, tags.get("aiops.seal"))
         done = (run_dir / "evaluation.json").exists()
-        _end(client, run_id, "FINISHED" if done else "RUNNING")
+        board.end_run(client, run_id, "FINISHED" if done else "RUNNING")
     return run_id
 
 
@@ -129,50 +116,53 @@ def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
         query = f"tags.`aiops.comparison` = '{name}'"
         known = client.search_runs([experiment_id], query, max_results=1)
         tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(sorted(tables))}
-        tags = _fitted(tags, LONGEST_TAG, Path(folder))
+        tags = board.fitted(tags, board.LONGEST_TAG, Path(folder))
         run_id = known[0].info.run_id if known else None
-        run_id = run_id or _create(client, experiment_id, shown.run_name, tags, None)
+        run_id = run_id or board.create_run(client, experiment_id, shown.run_name, tags, None)
         for file, content in tables.items():
             write_json(Path(folder) / file, content)
         _update(client, run_id, shown, tags, shown.params)
         client.log_artifacts(run_id, folder)
-        _end(client, run_id, "FINISHED")
+        board.end_run(client, run_id, "FINISHED")
     return str(run_id)
 
 
 def log_use_case(use_case: UseCase) -> str:
-    """Show a use case as an MLflow experiment with its state in tags; return its id."""
+    """Show a use case, and the decisions on it, with its state in tags; return its experiment."""
     with _store() as client:
-        return _log_use_case(client, use_case)
+        shown = board.show_use_case(client, use_case)
+        mine = [one for one in board.read_ledger() if one.case.id == use_case.id]
+        if mine:
+            board.show_decisions(client, mine)
+        return shown
 
 
-def log_decision(
-    record: DecisionRecord, use_case: UseCase | None = None, run_id: str | None = None
-) -> str:
-    """Show a decision as a run of ``governance/decisions``, and return that run's id.
+def project_all(*, repair: bool = False) -> list[str]:
+    """Show every use case and every decision of the ledger; return the decisions' run ids.
 
     Parameters
     ----------
-    record : DecisionRecord
-        As it stands in the ledger.
-    use_case : UseCase, optional
-        The case it is about; looked up when not given.
-    run_id : str, optional
-        The MLflow run it is about, where the record does not name one.
+    repair : bool
+        Also read every file that is there, and mark runs that no decision of the ledger made.
+    """
+    told = board.read_ledger()
+    with _store() as client:
+        run_ids = board.show_decisions(client, told, compare_files=repair)
+        if repair:
+            board.mark_strangers(client, told)
+        for case in usecase.list_use_cases():
+            board.show_use_case(client, case)
+    return run_ids
+
+
+def projection_faults() -> list[str]:
+    """Tell in what MLflow differs from the ledger, a sentence for each place; change nothing.
+
+    Found are: an edited tag, description, name, status or file of a decision, a decision without
+    a run, one whose run was deleted, a run too many, and the same of the use cases.
     """
     with _store() as client:
-        return _log_decision(client, record, use_case or usecase.find(record.case_id), run_id)
-
-
-def project_all() -> list[str]:
-    """Show every use case and every decision of the ledger; return the decisions' run ids."""
-    records = [DecisionRecord.model_validate(entry) for entry in ledger.read_all()]
-    cases = {case.id: case for case in usecase.list_use_cases()}
-    with _store() as client:
-        run_ids = [_log_decision(client, record, cases[record.case_id]) for record in records]
-        for case in cases.values():
-            _log_use_case(client, case)
-    return run_ids
+        return list(board.faults(client))
 
 
 def list_runs() -> list[dict[str, Any]]:
@@ -206,7 +196,7 @@ def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:
     """Return the command that opens the MLflow UI on this machine only, and its environment."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--default-artifact-root", str(_artifacts())]
+    command += ["--default-artifact-root", str(board.artifacts_dir())]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     return command, {**os.environ, **quiet}
 
@@ -293,56 +283,12 @@ def _without_password(uri: str) -> str:
     return f"{scheme}{sign}{rest.rpartition('@')[2]}"
 
 
-def _artifacts() -> Path:
-    return home.home() / "artifacts"
-
-
-def _experiment(client: "MlflowClient", name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        is_server = tracking_uri().startswith("http")
-        location = (
-            None
-            if is_server
-            else str(_artifacts() / hashlib.sha256(name.encode()).hexdigest()[:16])
-        )
-        return str(client.create_experiment(name, artifact_location=location))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
 def _use_case_experiment(client: "MlflowClient", slug: str) -> str:
     """Return the experiment of a use case; registering a case gives it its number in the name."""
     case = usecase.registered(slug)
     if case is None:
-        return _experiment(client, f"usecase/{slug}")
-    return _log_use_case(client, case)
-
-
-def _log_use_case(client: "MlflowClient", case: UseCase) -> str:
-    name = f"usecase/{case.id} {case.slug}"
-    before = client.get_experiment_by_name(f"usecase/{case.slug}")
-    if before is not None and client.get_experiment_by_name(name) is None:
-        client.rename_experiment(before.experiment_id, name)
-    experiment_id = _experiment(client, name)
-    there = client.get_experiment(experiment_id).tags
-    for key, value in use_case_tags(case).items():
-        if value != there.get(key, ""):
-            client.set_experiment_tag(experiment_id, key, value)
-    return experiment_id
-
-
-def _create(
-    client: "MlflowClient",
-    experiment_id: str,
-    name: str,
-    tags: Mapping[str, str],
-    began: str | None,
-) -> str:
-    start = int(datetime.fromisoformat(began).timestamp() * 1000) if began else None
-    run = client.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name)
-    return str(run.info.run_id)
+        return board.experiment(client, f"usecase/{slug}")
+    return board.show_use_case(client, case)
 
 
 def _run_for(
@@ -441,11 +387,11 @@ def _fold_run(client: "MlflowClient", experiment_id: str, run_id: str, member: M
     known = client.search_runs([experiment_id], query, max_results=1)
     tags = {"mlflow.parentRunId": run_id, "aiops.kind": "fold"}
     fold_id = known[0].info.run_id if known else None
-    fold_id = fold_id or _create(client, experiment_id, member.name, tags, None)
+    fold_id = fold_id or board.create_run(client, experiment_id, member.name, tags, None)
     points = _new_points(client, fold_id, member.curves, set(client.get_run(fold_id).data.metrics))
     for first in range(0, len(points), 1000):
         client.log_batch(fold_id, points[first : first + 1000])
-    _end(client, fold_id, "FINISHED")
+    board.end_run(client, fold_id, "FINISHED")
     return str(fold_id)
 
 
@@ -480,57 +426,6 @@ def _log_model(client: "MlflowClient", experiment_id: str, run_id: str, member: 
     return f"models:/{made.model_id}"
 
 
-def _log_decision(
-    client: "MlflowClient", record: DecisionRecord, case: UseCase, run_id: str | None = None
-) -> str:
-    """Show a decision; one that is there already is brought back to what the ledger says."""
-    experiment_id = _decisions(client)
-    found = client.search_runs(
-        [experiment_id], f"tags.`aiops.decision` = '{record.id}'", max_results=1
-    )
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent)
-        tags = _fitted(decision_tags(record, case, run_id), LONGEST_TAG, folder)
-        if found:
-            decision_run = str(found[0].info.run_id)
-            there = found[0].data.tags
-            changed = {key: value for key, value in tags.items() if there.get(key) != value}
-            if not changed and found[0].info.status == STATUS[record.outcome]:
-                return decision_run
-            for key, value in changed.items():
-                client.set_tag(decision_run, key, value)
-        else:
-            # Whole in the one call: a signer's role may be allowed nothing after it.
-            decision_run = _create(
-                client,
-                experiment_id,
-                f"{record.id} {case.id} {record.outcome}",
-                tags,
-                record.created_at,
-            )
-        write_text(folder / "decision.html", decision_html(record, case))
-        write_json(folder / "decision.json", record.to_json())
-        client.log_artifacts(decision_run, parent)
-    _end(client, decision_run, STATUS[record.outcome])
-    return decision_run
-
-
-def _decisions(client: "MlflowClient") -> str:
-    experiment_id = _experiment(client, DECISIONS)
-    there = client.get_experiment(experiment_id).tags
-    for key, value in decisions_tags().items():
-        if there.get(key) != value:
-            client.set_experiment_tag(experiment_id, key, value)
-    return experiment_id
-
-
-def _end(client: "MlflowClient", run_id: str, status: str) -> None:
-    if status in {"RUNNING", "SCHEDULED"}:
-        client.update_run(run_id, status)
-    elif client.get_run(run_id).info.status != status:
-        client.set_terminated(run_id, status)
-
-
 def _count_seal(client: "MlflowClient", experiment_id: str, seal: str | None) -> None:
     """Keep the highest count of readings of the test list on the experiment."""
     if seal is None:
@@ -539,19 +434,6 @@ def _count_seal(client: "MlflowClient", experiment_id: str, seal: str | None) ->
     count = [int(text.rpartition(" ")[2]) for text in (there, seal) if text]
     if count[-1] == max(count) or there.partition(",")[0] != seal.partition(",")[0]:
         client.set_experiment_tag(experiment_id, "aiops.seal", seal)
-
-
-def _fitted(values: Mapping[str, str], longest: int, folder: Path) -> dict[str, str]:
-    """Return values that MLflow can hold whole; a longer one goes to a file and names its hash."""
-    fitted = {}
-    for key, value in values.items():
-        if len(value) > longest:
-            write_text(folder / "settings" / "long" / f"{key}.txt", value)
-            sha256 = hashlib.sha256(value.encode("utf-8")).hexdigest()
-            fitted[key] = f"{value[: longest - 150]} … whole in settings/long, SHA-256 {sha256}"
-        else:
-            fitted[key] = value
-    return fitted
 
 
 def _logged_tables(tables: list[str]) -> str:

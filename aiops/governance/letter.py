@@ -1,73 +1,156 @@
 """A decision and a use case in words: for the MLflow UI, and as a page a board can print."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from aiops.governance.record import DecisionRecord
+from aiops.governance.lifecycle import APPROVALS
+from aiops.governance.record import DecisionRecord, EvidenceItem, Reason
+from aiops.governance.standing import LAPSED, DecisionStanding
 from aiops.governance.usecase import UseCase
 
-_WORD = {
+WORD = {
     "approve": "APPROVED",
     "approve-with-conditions": "APPROVED WITH CONDITIONS",
+    "re-review": "TO BE REVIEWED AGAIN",
+    "defer": "DEFERRED",
     "reject": "REJECTED",
     "discontinue": "DISCONTINUED",
-    "defer": "DEFERRED",
+    "suspend": "SUSPENDED",
+    "resume": "RESUMED",
+    "retire": "RETIRED",
 }
-_PASSED = {True: "pass", False: "fail", None: "undecided"}
+GRADE = {
+    "recorded": "recorded, nobody signed",
+    "attested": "attested from signed minutes",
+    "signed": "signed",
+}
+PASSED = {True: "pass", False: "fail", None: "undecided"}
 
 
-def headline(record: DecisionRecord) -> str:
-    """Return a decision in one line: outcome, gate, reason."""
+def gate_words(record: DecisionRecord) -> str:
+    """Return the step that was decided at, and what its gate answered.
+
+    Examples
+    --------
+    >>> gate_words(DecisionRecord.model_construct(gate_step="G1", gate="gate_G1",
+    ...     gate_outcome="fail", outcome="reject"))
+    'G1 (fail)'
+    """
+    step = record.gate_step or ("no gate" if record.gate in ("", "intake") else record.gate)
+    return step if record.gate_outcome == "not asked" else f"{step} ({record.gate_outcome})"
+
+
+def grade_words(record: DecisionRecord) -> str:
+    """Return how a decision is vouched for; a program's is never a board's."""
+    made = "made by a program, " if record.made_by_program else ""
+    return made + GRADE[record.grade]
+
+
+def headline(record: DecisionRecord, standing: DecisionStanding | None = None) -> str:
+    """Return a decision in one line: outcome, gate step, reason, grade; what is red comes first."""
+    now = standing or DecisionStanding()
     reasons = ", ".join(f"{reason.code} {reason.name}" for reason in record.reasons)
-    gate = f"gate {record.gate}: {record.gate_outcome}"
-    return (
-        f"{_WORD[record.outcome]} · {gate} · {f'reason {reasons}' if reasons else 'no reason code'}"
-    )
+    parts = [WORD[record.outcome]]
+    if now.approval == LAPSED:
+        parts[0] = f"LAPSED on {record.expires_at} · {parts[0]}"
+    if "OVERDUE" in now.conditions:
+        parts.append(f"conditions {now.conditions}")
+    parts += [gate_words(record), *([f"reason {reasons}"] if reasons else [])]
+    return " · ".join([*parts, grade_words(record)])
 
 
-def decision_markdown(record: DecisionRecord, use_case: UseCase) -> str:
-    """Return a decision as Markdown; the first line holds outcome, gate and reason."""
+def decision_markdown(
+    record: DecisionRecord, use_case: UseCase, standing: DecisionStanding | None = None
+) -> str:
+    """Return a decision as Markdown; the first line holds outcome, gate, grade and reason."""
+    now = standing or DecisionStanding()
     lines = [
-        f"**{_plain(headline(record))}**",
+        f"**{_plain(headline(record, now))}**",
         "",
         f"{record.id} on {use_case.id} {_plain(use_case.title)} ({use_case.slug}), "
         f"{record.created_at[:10]}, by {_plain(record.made_by)}; *{record.statement}*.",
         "",
         _plain(record.rationale),
     ]
+    lines += _list("To act on", [_plain(text) for text in now.warnings])
+    lines += _list("Why", [_reason_line(reason) for reason in record.reasons])
+    lines += _list("Signed by", [
+        f"{_plain(s.person)}, {_plain(s.role)} (key {s.key_id[:16]})" for s in record.signed_by
+    ])  # fmt: skip
+    lines += _list("Does not agree", [
+        *(f"{_plain(d.person)} (signed): {_plain(d.text)}" for d in record.signed_dissent),
+        *map(_plain, record.dissent),
+    ])  # fmt: skip
     lines += _list("Conditions", [
-        f"{c.id} {_plain(c.item)}: {_plain(c.text)} ({_plain(c.owner)}, by {c.due}; {c.status})"
+        f"{c.id} {_plain(c.item)}: {_plain(c.text)} ({_plain(c.owner)}, by {c.due}"
+        + (f"; left open by {_plain(c.waived_by)})" if c.waived_by else ")")
         for c in record.conditions
     ])  # fmt: skip
     lines += _list("Evidence", [
-        f"{e.item_id}: **{_PASSED[e.passed]}**, {_plain(e.value)}; asked for {_plain(e.threshold)}"
+        f"{e.item_id}: **{_answer(e)}**, {_plain(e.value)}; asked for {_plain(e.threshold)}"
         for e in record.evidence
     ])  # fmt: skip
     lines += _list("Lessons", [_plain(lesson.text) for lesson in record.lessons])
     lines += _list("Look at it again if", [_plain(text) for text in record.revisit_if])
-    dates = [("Lapses", record.expires_at), ("To be reviewed by", record.review_by)]
-    lines += _list("Dates", [f"{name}: {day}" for name, day in dates if day])
+    skipped = ", ".join(record.gates_skipped)
+    facts = [
+        ("Nobody approved before it", skipped),
+        ("It also does", record.effect.replace("_", " ")),
+        ("Lapses", record.expires_at),
+        ("To be reviewed by", record.review_by),
+    ]
+    lines += _list("Facts", [f"{name}: {told}" for name, told in facts if told])
     return "\n".join(lines)
 
 
-def decision_html(record: DecisionRecord, use_case: UseCase) -> str:
+def decision_html(
+    record: DecisionRecord, use_case: UseCase, standing: DecisionStanding | None = None
+) -> str:
     """Return a decision as one self-contained page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("aiops"), autoescape=True, undefined=StrictUndefined
+    now = standing or DecisionStanding()
+    return render(
+        "decision.html",
+        r=record,
+        case=use_case,
+        headline=headline(record, now),
+        now=now,
+        grade=grade_words(record),
+        gate=gate_words(record),
+        answer=_answer,
+        reason_words=_evidence_words,
+        tone=tone(record.outcome, now),
     )
-    page = environment.get_template("decision.html")
-    return page.render(r=record, case=use_case, headline=headline(record), passed=_PASSED)
+
+
+def evidence_table(record: DecisionRecord) -> dict[str, Any]:
+    """Return the evidence as a table that the MLflow UI shows as one: reasons, then gate items."""
+    columns = ["what", "about", "answer", "found", "asked for", "why", "file", "sha256"]
+    rows: list[list[str]] = [
+        ["reason", f"{r.code} {r.name}", r.basis, _evidence_words(r), _asked(r.evidence), "",
+         str((r.evidence or {}).get("source", "")), ""]
+        for r in record.reasons
+    ]  # fmt: skip
+    rows += [
+        ["gate item", e.item_id, _answer(e), e.value, e.threshold, e.reason, e.artifact, e.sha256]
+        for e in record.evidence
+    ]
+    rows += [["document", d.kind, "on the table", d.name, "", "", d.name, d.sha256]
+             for d in record.documents]  # fmt: skip
+    return {"columns": columns, "data": rows}
 
 
 def use_case_markdown(use_case: UseCase) -> str:
     """Return a use case as a card of one page, rewritten whenever its state changes."""
-    # Without marks: the list of experiments shows the first line as it is written.
-    state = f"State: {use_case.state}"
-    if use_case.reasons:
-        state += f" · reason {', '.join(use_case.reasons)}"
-    if use_case.conditions_open:
-        state += f" · {use_case.conditions_open} conditions open"
+    # Short and without marks: the list of experiments shows the first line as it is written.
+    first = [use_case.state.upper().replace("_", " ")]
+    if use_case.is_lapsed:
+        first.append(f"approval LAPSED on {use_case.expires_at}")
+    if use_case.overdue:
+        first.append(f"conditions OVERDUE: {len(use_case.overdue)}")
+    elif use_case.conditions_open:
+        first.append(f"conditions open: {use_case.conditions_open}")
+    first += [", ".join(use_case.reasons)] if use_case.reasons else []
+    first.append(_plain(use_case.owner or "no owner named"))
     facts: list[tuple[str, Any]] = [
         ("Problem", use_case.problem),
         ("Specialty", use_case.specialty),
@@ -75,17 +158,77 @@ def use_case_markdown(use_case: UseCase) -> str:
         ("Task", use_case.task),
         ("Owner", use_case.owner),
         ("Clinical lead", use_case.clinical_lead),
+        ("Patients", use_case.population),
+        ("Benefit expected", use_case.expected_benefit),
         ("Tries again", use_case.revisits),
         ("Put in", f"{use_case.submitted_at[:10]} {use_case.submitted_by}".strip()),
+        ("In this state since", use_case.since[:10]),
         ("Review by", use_case.review_by),
         ("Decisions", ", ".join(use_case.decisions)),
+        ("Changed", "; ".join(use_case.edited)),
     ]
-    lines = [state, "", f"{use_case.id} {_plain(use_case.title)}", ""]
+    lines = [" · ".join(first), "", f"{use_case.id} {_plain(use_case.title)}", ""]
     lines += [f"- {name}: {_plain(str(value))}" for name, value in facts if value]
-    blank = [name for name, value in facts[:6] if not value]
+    blank = [name.replace("_", " ") for name in use_case.blank]
     if blank:
         lines += ["", f"Not said at intake: {', '.join(blank)}."]
     return "\n".join(lines)
+
+
+def tone(outcome: str, standing: DecisionStanding) -> str:
+    """Return the colour of a decision: bad where it is red today, else by its outcome.
+
+    Examples
+    --------
+    >>> tone("approve", DecisionStanding()), tone("approve", DecisionStanding("LAPSED"))
+    ('good', 'bad')
+    """
+    if standing.is_red or outcome in ("reject", "discontinue", "suspend", "retire"):
+        return "bad"
+    return "good" if outcome in (*APPROVALS, "resume") else "wait"
+
+
+def render(template: str, **told: Any) -> str:
+    """Fill a template of this package; everything in it is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("aiops"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**told)
+
+
+def _answer(item: EvidenceItem) -> str:
+    word = PASSED[item.passed]
+    return f"{word}, left open by {item.waived_by}" if item.waived_by else word
+
+
+def _reason_line(reason: Reason) -> str:
+    main = " (main reason)" if reason.primary else ""
+    told = _evidence_words(reason)
+    return f"{reason.code} {reason.name}{main}: *{reason.basis}*" + (
+        f", {_plain(told)}" if told else " by people, no figure"
+    )
+
+
+def _evidence_words(reason: Reason) -> str:
+    """Return the figures behind a reason as its own sentence, or as names and values."""
+    found = reason.evidence or {}
+    if found.get("sentence"):
+        return str(found["sentence"])
+    return ", ".join(
+        f"{name} {_number(value)}" for name, value in found.items()
+        if name not in ("code", "source", "supports") and isinstance(value, int | float | str)
+    )  # fmt: skip
+
+
+def _asked(found: Mapping[str, Any] | None) -> str:
+    return _number(found["threshold"]) if found and found.get("threshold") is not None else ""
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _list(title: str, entries: list[str]) -> list[str]:

@@ -8,67 +8,100 @@ stay where they are and the views are missing.
 import base64
 import json
 import zlib
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
 
 from aiops.governance import ledger
-from aiops.governance.letter import decision_markdown, use_case_markdown
+from aiops.governance.letter import decision_markdown, gate_words, use_case_markdown
 from aiops.governance.record import DecisionRecord
+from aiops.governance.standing import DUE, LAPSED, DecisionStanding, decision_standing
 from aiops.governance.usecase import UseCase
 
-_COLUMNS = ("outcome", "use_case", "reasons", "gate", "made_by", "review_by", "conditions_open")
+_FIRST = ("outcome", "use_case", "reasons", "step", "grade")
 _VIEWS = {
-    "all": ("All decisions", ""),
-    "rejected": ("Rejected or discontinued, and why", "attributes.status = 'KILLED'"),
-    "review": ("Put off: due for review", "attributes.status = 'SCHEDULED'"),
-    "conditions": ("Approved with conditions still open", "tags.`aiops.conditions_open` != '0'"),
+    "all": ("All decisions", "", ("approval", "conditions", "review", "made_by")),
+    "rejected": (
+        "Rejected or discontinued, and why",
+        "attributes.status = 'KILLED'",
+        ("learnt", "revisit_if", "made_by"),
+    ),
+    "review": ("Due for review", f"tags.`aiops.review` = '{DUE}'", ("review_by", "owner")),
+    "conditions": (
+        "Conditions open or overdue",
+        "tags.`aiops.conditions` LIKE 'open%'",
+        ("conditions", "owner", "expires_at"),
+    ),
+    "lapsed": (
+        "Lapsed approvals",
+        f"tags.`aiops.approval` = '{LAPSED}'",
+        ("approval", "expires_at", "owner"),
+    ),
+    "deferred": ("Put off", "attributes.status = 'SCHEDULED'", ("review_by", "revisit_if")),
 }
 _MADE_AT_MS = 1_763_769_600_000  # the day the views were written, so that their bytes never change
-
-
 _NOTE = (
-    "Every decision on a use case, rejected ones included. Green tick: approved. Red cross: "
-    "rejected or discontinued. Clock: put off. Open *Views* for the columns. The ledger file is "
-    "the record; this page shows it."
+    "Every decision on a use case, rejected ones included. Green tick: approved or resumed. Red "
+    "cross: rejected, discontinued, suspended or retired. Clock: put off. Open *Views* for the "
+    "columns: rejected and why, due for review, conditions open or overdue, lapsed. The ledger "
+    "file is the record; this page shows it, and `aiops ledger verify` compares the two."
 )
+SHOWN_ON = "aiops.shown_on"
+"""Day on which what the calendar changes was last written."""
 
 
 def use_case_tags(case: UseCase) -> dict[str, str]:
     """Return the tags of a use case's experiment, its state first."""
     return {
         "aiops.state": case.state,
+        "aiops.owner": case.owner or "nobody named",
+        "aiops.reasons": ", ".join(case.reasons),
+        "aiops.act_on": "; ".join(case.warnings),
         "aiops.specialty": case.specialty,
         "aiops.modality": case.modality,
         "aiops.task": case.task,
-        "aiops.owner": case.owner,
-        "aiops.reasons": ", ".join(case.reasons),
         "aiops.review_by": case.review_by or "",
         "mlflow.note.content": use_case_markdown(case),
     }
 
 
 def decision_tags(
-    record: DecisionRecord, case: UseCase, run_id: str | None = None
+    record: DecisionRecord,
+    case: UseCase,
+    run_id: str | None = None,
+    standing: DecisionStanding | None = None,
 ) -> dict[str, str]:
     """Return the tags of a decision's run: what the list shows and the search finds."""
     reasons = ", ".join(f"{reason.code} {reason.name}" for reason in record.reasons)
     about = run_id or next((item.run_id for item in record.evidence if item.run_id), None)
+    now = standing or decision_standing(record, case)
     return {
         "aiops.kind": "decision",
         "aiops.decision": record.id,
         "aiops.outcome": record.outcome,
         "aiops.use_case": f"{case.id} {case.slug}",
+        "aiops.step": gate_words(record),
         "aiops.gate": f"{record.gate}: {record.gate_outcome}",
+        "aiops.grade": record.grade,
         "aiops.reasons": reasons,
-        "aiops.conditions_open": str(sum(c.status == "open" for c in record.conditions)),
+        "aiops.learnt": " / ".join(lesson.text for lesson in record.lessons),
+        "aiops.revisit_if": " / ".join(record.revisit_if),
+        "aiops.from_state": record.from_state,
+        "aiops.to_state": record.to_state,
+        "aiops.owner": case.owner or "nobody named",
+        **now.tags(),
         "aiops.review_by": str(record.review_by or ""),
         "aiops.expires_at": str(record.expires_at or ""),
         "aiops.made_by": record.made_by,
+        "aiops.signed_by": ", ".join(f"{s.person} ({s.role})" for s in record.signed_by),
         "aiops.statement": record.statement,
         "aiops.run": about or "none",
         "aiops.record_sha256": ledger.record_sha256(record.to_json()),
         "aiops.prev_sha256": record.prev_sha256,
         "mlflow.user": record.made_by,
         "mlflow.source.name": "aiops decide",
-        "mlflow.note.content": decision_markdown(record, case),
+        "mlflow.loggedArtifacts": json.dumps([{"path": "evidence.json", "type": "table"}]),
+        "mlflow.note.content": decision_markdown(record, case, now),
     }
 
 
@@ -91,15 +124,49 @@ def saved_views() -> dict[str, str]:
                 "name": name,
                 "createdAt": _MADE_AT_MS,
                 "updatedAt": _MADE_AT_MS,
-                "state": _packed(search),
+                "state": _packed(search, (*_FIRST, *columns)),
             }
         )
-        for key, (name, search) in _VIEWS.items()
+        for key, (name, search, columns) in _VIEWS.items()
     }
 
 
-def _packed(search: str) -> str:
-    state = {
+def differences(told: Mapping[str, str], there: Mapping[str, str], *, name: str) -> list[str]:
+    """Return what the tags in MLflow say otherwise than the ledger, one sentence for each.
+
+    Parameters
+    ----------
+    told : mapping
+        Tags that the ledger leads to.
+    there : mapping
+        Tags that were found.
+    name : str
+        What they stand on.
+
+    Examples
+    --------
+    >>> differences({"aiops.outcome": "reject"}, {"aiops.outcome": "approve"}, name="DEC-2026-0001")
+    ["DEC-2026-0001: tag aiops.outcome reads 'approve' in MLflow, 'reject' by the ledger"]
+    """
+    found = []
+    for key, value in told.items():
+        if there.get(key, "") == value:
+            continue
+        if len(value) > 60 or len(there.get(key, "")) > 60:
+            found.append(f"{name}: tag {key} in MLflow is not what the ledger says")
+        else:
+            shown = f"'{there[key]}'" if key in there else "nothing"
+            found.append(f"{name}: tag {key} reads {shown} in MLflow, '{value}' by the ledger")
+    return found
+
+
+def is_older(there: Mapping[str, str], today: date) -> bool:
+    """Return whether what the calendar changes was written on an earlier day."""
+    return there.get(SHOWN_ON, "") < today.isoformat()
+
+
+def _packed(search: str, columns: tuple[str, ...]) -> str:
+    state: dict[str, Any] = {
         "searchFilter": search,
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
@@ -107,7 +174,7 @@ def _packed(search: str) -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [f"tags.`aiops.{column}`" for column in _COLUMNS],
+        "selectedColumns": [f"tags.`aiops.{column}`" for column in columns],
         "runsExpanded": {},
         "runsPinned": [],
         "runsHidden": [],

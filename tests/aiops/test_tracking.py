@@ -220,8 +220,8 @@ def test_a_registered_use_case_is_found_by_number_state_and_reason(client, make_
     assert experiment.tags["aiops.owner"] == "Radiology"
     assert experiment.tags["aiops.reasons"] == "R13 UNFAIR"
     note = experiment.tags["mlflow.note.content"]
-    assert note.startswith("State: rejected · reason R13 UNFAIR")
-    assert "Not said at intake: Problem, Specialty" in note
+    assert note.startswith("REJECTED · R13 UNFAIR · Radiology\n")
+    assert "Not said at intake: problem, pathway" in note
 
 
 def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
@@ -246,10 +246,14 @@ def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
     assert tags["aiops.prev_sha256"] == ledger.GENESIS
     first = tags["mlflow.note.content"].splitlines()[0].replace("\\", "")
     assert first == (
-        "**REJECTED · gate intake: not asked · reason R08 VENDOR_DUPLICATE, "
-        "R06 NO_CHAMPION_OR_OWNER**"
+        "**REJECTED · no gate · reason R08 VENDOR_DUPLICATE, R06 NO_CHAMPION_OR_OWNER · "
+        "made by a program, recorded, nobody signed**"
     )
-    assert artifacts(client, run.info.run_id) == {"decision.html", "decision.json"}
+    assert artifacts(client, run.info.run_id) == {
+        "decision.html",
+        "decision.json",
+        "evidence.json",
+    }
     folder = Path(client.download_artifacts(run.info.run_id, ""))
     assert read_json(folder / "decision.json") == ledger.read_all()[0]
     page = (folder / "decision.html").read_text()
@@ -270,10 +274,11 @@ def test_outcomes_look_different_in_the_list(client, make_run):
     where = client.get_experiment_by_name(tracking.DECISIONS)
     runs = client.search_runs([where.experiment_id], order_by=["attributes.run_name"])
     assert [run.info.status for run in runs] == ["SCHEDULED", "FINISHED"]
-    assert runs[1].data.tags["aiops.conditions_open"] == "1"
+    assert runs[1].data.tags["aiops.conditions"] == "open: 1"
+    assert runs[1].data.tags["aiops.approval"] == "in force"
     assert runs[1].data.tags["aiops.run"] == read_json(folder / "run.json")["mlflow_run_id"]
     views = [key for key in where.tags if key.startswith("mlflow.sharedViewState.")]
-    assert len(views) == 4
+    assert len(views) == 6
 
 
 def test_what_was_changed_in_mlflow_is_put_right_from_the_ledger(client, home):
@@ -284,8 +289,8 @@ def test_what_was_changed_in_mlflow_is_put_right_from_the_ledger(client, home):
     assert tracking.project_all() == [run_id]
     assert client.get_run(run_id).data.tags["aiops.outcome"] == "reject"
     client.delete_run(run_id)
-    [again] = tracking.project_all()
-    assert again != run_id
+    assert tracking.project_all() == [run_id]
+    assert client.get_run(run_id).info.lifecycle_stage == "active"
 
 
 def test_a_decision_is_not_half_made_when_mlflow_does_not_answer(home, monkeypatch):
