@@ -1,5 +1,6 @@
 """The stages, one command each, in the order in which `run` takes them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,16 +152,59 @@ def evaluate_command(config: Path, overrides: tuple[str, ...], as_json: bool) ->
     emit(result, evaluation_lines(result), as_json=as_json)
 
 
-@click.command("gate", epilog="Example: aiops gate configs/demo_wrist.yaml")
-@config_arguments
-def gate_command(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Hold the evaluation to the gate's policy: pass, fail or undecided; exit 3 unless pass."""
-    from aiops.pipeline.summary import gate_lines
+@click.command(
+    "gate",
+    epilog="Example: aiops gate configs/demo_wrist.yaml   or   aiops gate G4 --use-case SLUG",
+)
+@click.argument("asked", metavar="CONFIG|STEP")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--use-case", "use_case", help="Number or slug, for a STEP (G0 to G6).")
+@click.option(
+    "--run",
+    "run_dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The run's folder, for a STEP; default: the newest evaluated run of the case.",
+)
+@json_option
+def gate_command(
+    asked: str,
+    overrides: tuple[str, ...],
+    use_case: str | None,
+    run_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Ask the gate of CONFIG's run, or a STEP of a case: pass, fail, undecided; exit 3 unless pass.
 
-    result = _run_stage("gate", config, overrides)
-    emit(result, gate_lines(result), as_json=as_json)
+    STEP is G0 to G6: a step of the lifecycle, answered from the register, the papers and the runs
+    of a use case. CONFIG is an experiment: its run is held to the policy that it names.
+    """
+    if re.fullmatch(r"G\d+", asked):
+        result, lines = _asked_step(asked, use_case, run_dir, overrides)
+    else:
+        from aiops.pipeline.summary import gate_lines
+
+        if use_case or run_dir:
+            raise click.UsageError("--use-case and --run go with a STEP, such as G4")
+        if not Path(asked).is_file():
+            raise click.UsageError(f"'{asked}' is no config file and no step from G0 to G6")
+        result = _run_stage("gate", Path(asked), overrides)
+        lines = gate_lines(result)
+    emit(result, lines, as_json=as_json)
     if result["outcome"] != "pass":
         raise SystemExit(3)
+
+
+def _asked_step(
+    step: str, use_case: str | None, run_dir: Path | None, overrides: tuple[str, ...]
+) -> tuple[dict[str, Any], list[str]]:
+    from aiops.governance.gates import ask, keep, step_lines
+    from aiops.governance.lifecycle import read_lifecycle
+
+    if use_case is None or overrides:
+        raise click.UsageError(f"ask a step of a case: aiops gate {step} --use-case SLUG")
+    result = ask(step, use_case, run_dir)
+    say(f"kept: {keep(result)}")
+    return result, step_lines(result, read_lifecycle().step(step))
 
 
 @click.command("report", epilog="Example: aiops report configs/demo_wrist.yaml")

@@ -8,16 +8,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from aiops import home
 from aiops.config import Config, Experiment
 from aiops.errors import ConfigError, GateError
 from aiops.files import plain, read_json
+from aiops.governance.checks import CHECKS, CaseCheck, Kind, RunCheck, answer
+from aiops.governance.documents import read_kinds
+from aiops.governance.dossier import Dossier, dossier_from, hashes_now
 from aiops.governance.evidence import (
-    CHECKS,
+    TABLES,
+    WORST_FIRST,
     Answer,
-    Outcome,
     evidence_hashes,
     read_evidence,
     read_experiment,
@@ -27,7 +37,8 @@ from aiops.provenance import json_hash
 
 GATES_FILE = "gates.json"
 GATES_KEYS = {"evaluated", "policy_text", "policy_sha256", "outcome", "items"}
-_WORST_FIRST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
+SCHEMA = 2
+"""Of what is written: since 2, further tables, the register and papers are bound too."""
 
 
 class GateItem(Config):
@@ -36,12 +47,32 @@ class GateItem(Config):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="Name, as in `--condition`.")
     check: str = Field(description="Name of the check that answers it.")
     question: str = Field(min_length=10, description="What it asks, in plain words.")
+    kind: Kind = Field(default="computed", description="Computed, a document, or stated.")
+    asks: dict[str, Any] = Field(default={}, description="What it asks of the check.")
+    standards: tuple[str, ...] = Field(
+        default=(), description="Standards it speaks to, with the edition's date; no claim."
+    )
 
     @field_validator("check")
     @classmethod
     def _known(cls, check: str) -> str:
         pick(CHECKS, check, where="gate policy: check")
         return check
+
+    @model_validator(mode="after")
+    def _fits_its_check(self) -> "GateItem":
+        check = CHECKS[self.check]
+        if check.kind != self.kind:
+            raise ValueError(f"{self.id}: {self.check} is {check.kind}, not {self.kind}")
+        check.asks.model_validate(self.asks)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What was not said is not written: a policy keeps its SHA-256 when a field is new.
+        told: dict[str, Any] = write(self)
+        defaults = {"kind": "computed", "asks": {}, "standards": []}
+        return {k: v for k, v in told.items() if k not in defaults or plain(v) != defaults[k]}
 
 
 class GatePolicy(Config):
@@ -67,6 +98,23 @@ class GatePolicy(Config):
         if len(set(names)) < len(names):
             raise ValueError(f"two items have one id: {', '.join(names)}")
         return items
+
+    @property
+    def asks_case(self) -> bool:
+        """Whether an item is answered from the register."""
+        checks = [CHECKS[item.check] for item in self.items]
+        return any(isinstance(check, CaseCheck) or check.reads_case for check in checks)
+
+    @property
+    def asks_search(self) -> bool:
+        """Whether former cases must be looked for."""
+        return any(item.check == "prior_search" for item in self.items)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the run that its checks read beside those every gate binds."""
+        checks = [CHECKS[item.check] for item in self.items]
+        return tuple(sorted({f for c in checks if isinstance(c, RunCheck) for f in c.files}))
 
 
 class ReasonCode(Config):
@@ -129,7 +177,11 @@ def read_policy(name: str) -> GatePolicy:
     ['primary', 'fairness', 'audit', 'test-list']
     """
     path = policy_path(name)
-    return _parse_policy(_read_yaml(path), where=str(path))
+    policy = _parse_policy(_read_yaml(path), where=str(path))
+    for item in policy.items:
+        if item.check == "document":
+            pick(read_kinds().kinds, item.asks["document"], where=f"{path}: {item.id}: document")
+    return policy
 
 
 def read_reasons() -> Reasons:
@@ -148,44 +200,57 @@ def read_reasons() -> Reasons:
 
 
 def evaluate_gate(
-    policy: GatePolicy, run_dir: Path, experiment: Experiment | None = None
+    policy: GatePolicy,
+    run_dir: Path | None,
+    experiment: Experiment | None = None,
+    dossier: Dossier | None = None,
 ) -> dict[str, Any]:
-    """Answer a gate from the files of a run; the dictionary is what ``gates.json`` holds.
+    """Answer a gate from a run's files and the register; what ``gates.json`` holds.
 
     Parameters
     ----------
     policy : GatePolicy
         What is asked.
-    run_dir : Path
-        The run's folder.
+    run_dir : Path or None
+        The run's folder; None where there is no run yet.
     experiment : Experiment, optional
         The config; read from ``resolved.yaml`` of the run when not given.
+    dossier : Dossier, optional
+        What the register says of the case.
 
     Returns
     -------
     dict
         ``outcome`` (pass, fail or undecided), ``items``, the policy with its version and SHA-256,
-        and under ``evaluated`` the SHA-256 of each file that was read.
+        what the register said, and under ``evaluated`` the SHA-256 of all that was read.
     """
-    evidence = read_evidence(run_dir, experiment)
-    items = [_item(item, CHECKS[item.check](evidence)) for item in policy.items]
+    dossier = dossier if policy.asks_case else None
+    evidence = None
+    if run_dir is not None:
+        evidence = read_evidence(run_dir, experiment, dossier=dossier, more=policy.files)
+    items = [_item(item, answer(item.check, item.asks, evidence, dossier)) for item in policy.items]
     found = {item["outcome"] for item in items}
-    answer: dict[str, Any] = plain(
+    told: dict[str, Any] = plain(
         {
+            "schema": SCHEMA,
             "policy": policy.name,
             "policy_version": policy.version,
             "policy_sha256": policy_sha256(policy),
             "policy_text": policy.model_dump(mode="json"),
             "title": policy.title,
             "valid_months": policy.valid_months,
-            "outcome": next(outcome for outcome in _WORST_FIRST if outcome in found),
+            "outcome": next(outcome for outcome in WORST_FIRST if outcome in found),
             "items": items,
-            "run_id": evidence.run_id,
-            "run_name": evidence.run_name,
-            "evaluated": dict(evidence.sha256),
+            "run_id": evidence.run_id if evidence else None,
+            "run_name": evidence.run_name if evidence else "",
+            "case": dossier.snapshot() if dossier else None,
+            "evaluated": {
+                **(evidence.sha256 if evidence else {}),
+                **(dossier.hashes() if dossier else {}),
+            },
         }
     )
-    return answer
+    return told
 
 
 def policy_sha256(policy: Config) -> str:
@@ -206,12 +271,39 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
         raise GateError(
             "no gate was answered for this run", where=str(run_dir), fix="run `aiops gate` first"
         )
+    return check_answer(path, run_dir)
+
+
+def check_answer(path: Path, run_dir: Path | None) -> dict[str, Any]:
+    """Return the answer of a gate in a file, after answering it again from what it was read from.
+
+    What the register said is taken as it stands in the answer, held to its hash: the register has
+    gone on since. Papers and files of the run are hashed anew.
+
+    Parameters
+    ----------
+    path : Path
+        What a gate wrote.
+    run_dir : Path or None
+        The run it was asked of, if any.
+
+    Raises
+    ------
+    GateError
+        If it is no answer, a file changed since, or the same files answer otherwise.
+    """
     gates: dict[str, Any] = read_json(path)
     if not isinstance(gates, dict) or not gates.keys() >= GATES_KEYS:
         raise GateError(
-            f"{GATES_FILE} is not what a gate writes", where=str(path), fix="run `aiops gate` again"
+            f"{path.name} is not what a gate writes", where=str(path), fix="run `aiops gate` again"
         )
-    noted, there = dict(gates["evaluated"]), evidence_hashes(run_dir)
+    policy = _parse_policy(gates["policy_text"], where=str(path))
+    dossier = dossier_from(gates["case"]) if gates.get("case") else None
+    noted = dict(gates["evaluated"])
+    there = evidence_hashes(run_dir, policy.files) if run_dir is not None else {}
+    if gates.get("schema", 1) < SCHEMA:  # that version bound no tables
+        there = {name: sum_ for name, sum_ in there.items() if not name.startswith(f"{TABLES}/")}
+    there |= hashes_now(dossier) if dossier else {}
     changed = sorted(n for n in noted.keys() | there.keys() if noted.get(n) != there.get(n))
     if changed:
         raise GateError(
@@ -219,12 +311,11 @@ def check_gates(run_dir: Path) -> dict[str, Any]:
             where=str(path),
             fix="run `aiops gate` again, and look at what it says now",
         )
-    policy = _parse_policy(gates["policy_text"], where=str(path))
-    again = evaluate_gate(policy, run_dir)
+    again = evaluate_gate(policy, run_dir, dossier=dossier)
     if any(again[key] != gates[key] for key in ("outcome", "items", "policy_sha256")):
         raise GateError(
             f"the same files answer the gate otherwise: {again['outcome']}, "
-            f"where {GATES_FILE} says {gates['outcome']}",
+            f"where {path.name} says {gates['outcome']}",
             where=str(path),
             fix="run `aiops gate` again; if nobody ran another version of the program, ask who "
             "edited the file",
@@ -258,7 +349,7 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
-    return {
+    told = {
         "id": item.id,
         "check": item.check,
         "question": item.question,
@@ -270,6 +361,8 @@ def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
         "file": answer.file,
         "figures": [dict(figure) for figure in answer.figures],
     }
+    more = {"kind": item.kind, "standards": list(item.standards)}
+    return told | (more if item.kind != "computed" or item.standards else {})
 
 
 def _parse_policy(content: Any, *, where: str) -> GatePolicy:

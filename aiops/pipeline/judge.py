@@ -11,10 +11,15 @@ Progress = Callable[[int, int], None]
 
 def judge_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """Hold the run to its gate's policy and write gates.json."""
+    from aiops.governance.dossier import read_dossier
     from aiops.governance.policy import evaluate_gate, read_policy
 
-    policy = read_policy(workspace.experiment.gate)
-    answer = evaluate_gate(policy, workspace.folder, workspace.experiment)
+    experiment = workspace.experiment
+    policy = read_policy(experiment.gate)
+    dossier = None
+    if policy.asks_case:
+        dossier = read_dossier(experiment.use_case, search=policy.asks_search)
+    answer = evaluate_gate(policy, workspace.folder, experiment, dossier)
     write_json(workspace.path("gates.json"), answer)
     return answer
 

@@ -8,7 +8,7 @@ from aiops import home as homes
 from aiops.config import Experiment
 from aiops.errors import ConfigError, GateError, StageError
 from aiops.files import write_json
-from aiops.governance.evidence import CHECKS
+from aiops.governance.checks import CHECKS
 from aiops.governance.policy import (
     GatePolicy,
     check_gates,

@@ -1,0 +1,213 @@
+"""Checks of what the register says of a case: people, words, dates, labels, former cases."""
+
+import calendar
+from datetime import date
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from aiops.config import Config
+from aiops.governance.dossier import REGISTER, Dossier
+from aiops.governance.evidence import Answer, listed
+from aiops.governance.revisit import FAILS, HOLDS, answer, parse
+from aiops.governance.run_checks import Nothing
+
+APPROVALS = ("approve", "approve-with-conditions")
+EDIT = "`aiops usecase edit`"
+FACTS = "or a line in facts.yaml"
+
+
+class Fields(Config):
+    """Fields of the register."""
+
+    fields: tuple[str, ...] = Field(min_length=1)
+
+
+class Fresh(Config):
+    """A day, and how long ago it may be."""
+
+    field: str
+    at_most_months: int = Field(ge=1)
+
+
+class Labelled(Config):
+    """Share of the planned labels that must be done."""
+
+    at_least: float = Field(gt=0, le=1)
+
+
+class Fact(Config):
+    """What must hold of something people state, as in ``kappa>=0.7``."""
+
+    holds: str
+
+    @field_validator("holds")
+    @classmethod
+    def _can_be_checked(cls, holds: str) -> str:
+        return parse(holds).text
+
+
+class Step(Config):
+    """An earlier step."""
+
+    step: str = Field(pattern=r"^G[0-6]$")
+
+
+def months_after(day: date, months: int) -> date:
+    """Return the same day of a later month, or its last day where that month is shorter.
+
+    Examples
+    --------
+    >>> months_after(date(2026, 8, 31), 6)
+    datetime.date(2027, 2, 28)
+    """
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def role_named(dossier: Dossier, asked: Fields) -> Answer:
+    """Answer whether each role has somebody's name, and not "TBC"."""
+    threshold = f"a person each for: {_names(asked)}"
+    nobody = [name for name in asked.fields if dossier.fact(name) is None]
+    if nobody:
+        reason = "; ".join(f"{_words(name)}: nobody is named" for name in nobody)
+        settles = f"name them with {EDIT}"
+        return Answer("fail", "not named", threshold, reason, settles, REGISTER)
+    return Answer("pass", "named", threshold, "each has a name", "", REGISTER)
+
+
+def field_filled(dossier: Dossier, asked: Fields) -> Answer:
+    """Answer whether the register says something in each of these fields."""
+    threshold = f"said: {_names(asked)}"
+    blank = [name for name in asked.fields if not dossier.fact(name)]
+    if blank:
+        reason = f"nothing is said of: {listed([_words(name) for name in blank])}"
+        return Answer("undecided", "blank", threshold, reason, f"{EDIT} {FACTS}", REGISTER)
+    return Answer("pass", "said", threshold, "the register says it", "", REGISTER)
+
+
+def prior_search(dossier: Dossier, asked: Nothing) -> Answer:
+    """Answer whether former cases like it were looked for, and what was found was looked at."""
+    threshold = "no former case like it, or each one answered"
+    if dossier.like is None:
+        reason = "nobody looked for former cases"
+        return Answer("undecided", "not searched", threshold, reason, "`aiops gate`", REGISTER)
+    if not dossier.like:
+        reason = "no case of the register is like it"
+        return Answer("pass", "none found", threshold, reason, "", REGISTER)
+    value = listed([f"{one['id']} {one['slug']} ({one['state']})" for one in dossier.like])
+    paper = dossier.paper("prior_search")
+    if paper is not None and paper["file"] == "there":
+        reason = f"{paper['id']} says in what it differs"
+        return Answer("pass", value, threshold, reason, "", f"documents/{paper['sha256']}")
+    named = {str(dossier.fact("revisits") or "")}
+    open_ones = [one["id"] for one in dossier.like if not {one["id"], one["slug"]} & named]
+    if open_ones:
+        reason = f"nobody has said in what it differs from {', '.join(open_ones)}"
+        settles = "`aiops document add --kind prior_search` with what is other this time"
+        return Answer("undecided", value, threshold, reason, settles, REGISTER)
+    return Answer("pass", value, threshold, "it says which case it tries again", "", REGISTER)
+
+
+def labels_done(dossier: Dossier, asked: Labelled) -> Answer:
+    """Answer whether enough of the planned labels are done."""
+    threshold = f"at least {asked.at_least:.0%} of the planned labels"
+    done, planned = (_count(dossier.fact(f"labels_{name}")) for name in ("done", "planned"))
+    if done is None or not planned:
+        reason = "labels planned and done are not recorded"
+        return Answer("undecided", "unknown", threshold, reason, f"{EDIT} {FACTS}", REGISTER)
+    share = done / planned
+    value = f"{share:.0%} done"
+    if share < asked.at_least:
+        reason = "fewer labels are done than were asked for"
+        return Answer("fail", value, threshold, reason, "the labels that are missing", REGISTER)
+    return Answer("pass", value, threshold, "the labels are done", "", REGISTER)
+
+
+def date_fresh(dossier: Dossier, asked: Fresh) -> Answer:
+    """Answer whether a day of the register is not too long ago."""
+    threshold = f"{_words(asked.field)} not older than {asked.at_most_months} months"
+    settles = f"do it again, and say when with {EDIT} {FACTS}"
+    said = dossier.fact(asked.field)
+    try:
+        day = date.fromisoformat(str(said))
+    except ValueError:
+        reason = f"{_words(asked.field)}: no day is recorded"
+        return Answer("undecided", "unknown", threshold, reason, settles, REGISTER)
+    if day > dossier.asked_on:
+        reason = f"{_words(asked.field)}: {day} is still to come"
+        return Answer("undecided", str(day), threshold, reason, settles, REGISTER)
+    if months_after(day, asked.at_most_months) < dossier.asked_on:
+        reason = f"{_words(asked.field)}: {day} is longer ago"
+        return Answer("undecided", str(day), threshold, reason, settles, REGISTER)
+    return Answer("pass", str(day), threshold, "it is recent", "", REGISTER)
+
+
+def fact_holds(dossier: Dossier, asked: Fact) -> Answer:
+    """Answer whether something that people state holds; what nobody states is undecided."""
+    wanted = parse(asked.holds)
+    value = dossier.fact(wanted.fact)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    source = "stated in facts.yaml" if wanted.fact in dossier.stated else "said in the register"
+    known = {} if value is None else {wanted.fact: (float(value) if number else value, source)}
+    told = answer(asked.holds, known)
+    outcome: Any = {HOLDS: "pass", FAILS: "fail"}.get(told.answer, "undecided")
+    settles = "" if outcome == "pass" else f"{_words(wanted.fact)}, stated anew in facts.yaml"
+    shown = "unknown" if value is None else str(value)
+    return Answer(outcome, shown, asked.holds, told.because, settles, REGISTER)
+
+
+def step_approved(dossier: Dossier, asked: Step) -> Answer:
+    """Answer whether an earlier step was approved, and the approval still stands."""
+    threshold = f"an approval at {asked.step} that stands"
+    mine = [
+        one
+        for one in dossier.decisions
+        if one["gate_step"] == asked.step and one["outcome"] in APPROVALS
+    ]
+    settles = f"an approval at {asked.step}"
+    if not mine:
+        reason = f"nobody approved {asked.step}"
+        return Answer("undecided", "none", threshold, reason, settles, REGISTER)
+    last = mine[-1]
+    until = last["expires_at"]
+    if until and date.fromisoformat(str(until)) < dossier.asked_on:
+        reason = f"{last['id']} lapsed on {until}"
+        return Answer("fail", str(last["id"]), threshold, reason, settles, REGISTER)
+    return Answer("pass", str(last["id"]), threshold, f"{last['id']} stands", "", REGISTER)
+
+
+def conditions_kept(dossier: Dossier, asked: Nothing) -> Answer:
+    """Answer whether no condition of an earlier approval is overdue or still open."""
+    threshold = "every earlier condition met"
+    late: list[str] = []
+    waiting: list[str] = []
+    for one in dossier.register.get("conditions", ()):
+        if one["status"] == "met":
+            continue
+        told = f"{one['decision']} {one['id']} ({one['item']}), {one['owner']}, due {one['due']}"
+        overdue = date.fromisoformat(str(one["due"])) < dossier.asked_on
+        (late if overdue or one["status"] == "lapsed" else waiting).append(told)
+    if late:
+        reason = f"overdue: {listed(late)}"
+        return Answer("fail", "overdue", threshold, reason, "what was promised", REGISTER)
+    if waiting:
+        reason = f"open: {listed(waiting)}"
+        return Answer("undecided", "open", threshold, reason, "what was promised", REGISTER)
+    return Answer("pass", "none open", threshold, "no condition is open", "", REGISTER)
+
+
+def _count(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _names(asked: Fields) -> str:
+    return ", ".join(_words(name) for name in asked.fields)

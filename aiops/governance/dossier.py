@@ -1,0 +1,179 @@
+"""What the register says of a case on a day, kept with a gate's answer to be asked again from.
+
+The register goes on changing; a gate that was asked from it must not. So its fields, what people
+state, its papers by hash and the decisions so far are written beside the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from aiops.errors import ConfigError
+from aiops.files import plain
+from aiops.governance import documents, ledger, usecase
+from aiops.governance.hazards import read_hazards, read_matrix
+from aiops.governance.revisit import NOBODY, read_facts
+from aiops.provenance import json_hash
+
+REGISTER = "register"
+"""Name under which a gate binds what the register said."""
+
+HAZARD_LOG = "hazard_log"
+PAPERS = "documents"
+"""Folder name under which a gate binds the bytes of papers."""
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """A case as the register had it.
+
+    Parameters
+    ----------
+    asked_on : date
+        The day from which ages are counted.
+    register : mapping
+        Fields of the use case.
+    stated : mapping
+        What people state of it in ``facts.yaml``.
+    documents : tuple of mapping
+        Its papers, each with ``file``: there, missing or changed.
+    decisions : tuple of mapping
+        What was decided on it, the oldest first.
+    like : tuple of mapping, optional
+        Former cases that are like it; None where nobody looked.
+    hazards : mapping, optional
+        The newest hazard log as the matrix of that day rates it; None without one.
+    """
+
+    asked_on: date
+    register: Mapping[str, Any]
+    stated: Mapping[str, Any] = field(default_factory=dict)
+    documents: tuple[Mapping[str, Any], ...] = ()
+    decisions: tuple[Mapping[str, Any], ...] = ()
+    like: tuple[Mapping[str, Any], ...] | None = None
+    hazards: Mapping[str, Any] | None = None
+
+    def fact(self, name: str) -> Any:
+        """Return what is known under a name; None where nobody is named and nothing is said."""
+        value = self.stated.get(name, self.register.get(name))
+        is_empty = isinstance(value, str) and value.strip().lower() in NOBODY
+        return None if is_empty else value
+
+    def paper(self, kind: str) -> Mapping[str, Any] | None:
+        """Return the newest paper of a kind: of the latest day, and of those the last brought."""
+        return newest(self.documents, kind)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return it as plain values, to be written beside an answer."""
+        told: dict[str, Any] = plain({**vars(self), "asked_on": self.asked_on.isoformat()})
+        return told
+
+    def hashes(self) -> dict[str, str]:
+        """Return what a gate binds of it: the register's words, and each paper that is there."""
+        papers = {
+            f"{PAPERS}/{paper['sha256']}": str(paper["sha256"])
+            for paper in self.documents
+            if paper["file"] == "there"
+        }
+        return {REGISTER: json_hash(self.snapshot()), **dict(sorted(papers.items()))}
+
+
+def hashes_now(dossier: Dossier) -> dict[str, str]:
+    """Return what a gate binds of a dossier, the papers hashed as they lie there now."""
+    told = dossier.hashes()
+    for name, sha256 in told.items():
+        if name.startswith(f"{PAPERS}/") and documents.file_state(sha256) != "there":
+            told[name] = documents.file_state(sha256)
+    return told
+
+
+def dossier_from(snapshot: Mapping[str, Any]) -> Dossier:
+    """Return the dossier that was written beside an answer."""
+    like = snapshot["like"]
+    return Dossier(
+        asked_on=date.fromisoformat(snapshot["asked_on"]),
+        register=snapshot["register"],
+        stated=snapshot["stated"],
+        documents=tuple(snapshot["documents"]),
+        decisions=tuple(snapshot["decisions"]),
+        like=None if like is None else tuple(like),
+        hazards=snapshot["hazards"],
+    )
+
+
+def read_dossier(
+    slug_or_id: str, *, today: date | None = None, search: bool = False
+) -> Dossier | None:
+    """Read what the register says of a case today; None where it is not registered.
+
+    Parameters
+    ----------
+    slug_or_id : str
+        The case.
+    today : date, optional
+        The day that is asked from.
+    search : bool, default=False
+        Whether to look for former cases that are like it.
+    """
+    case = usecase.registered(slug_or_id)
+    if case is None:
+        return None
+    papers = tuple(
+        {**paper.model_dump(mode="json"), "file": documents.file_state(paper.sha256)}
+        for paper in documents.documents_of(case.id)
+    )
+    return Dossier(
+        asked_on=today or date.today(),
+        register=plain(case.model_dump(mode="json")),
+        stated=_plain_facts(read_facts().get(case.slug, {})),
+        documents=papers,
+        decisions=tuple(_told(r) for r in ledger.read_all() if r["case_id"] == case.id),
+        like=_like(case) if search else None,
+        hazards=_rated(newest(papers, HAZARD_LOG)),
+    )
+
+
+def newest(papers: tuple[Mapping[str, Any], ...], kind: str) -> Mapping[str, Any] | None:
+    """Return the newest paper of a kind: of the latest day, and of those the last brought."""
+    mine = [paper for paper in papers if paper["kind"] == kind]
+    return max(reversed(mine), key=lambda paper: str(paper["dated"]), default=None)
+
+
+def _rated(log: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a hazard log as it is rated today: the matrix may have another version later."""
+    if log is None or log["file"] != "there":
+        return None
+    try:
+        rated = read_hazards(documents.bytes_path(log["sha256"]))
+    except (ConfigError, UnicodeDecodeError):
+        return {"matrix": read_matrix().version}
+    told = [
+        {"id": one.hazard.id, "residual": one.residual, "is_controlled": one.is_controlled}
+        for one in rated
+    ]
+    return {"matrix": read_matrix().version, "rated": told}
+
+
+def _plain_facts(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        str(name).lower(): value.isoformat() if isinstance(value, date) else value
+        for name, value in stated.items()
+    }
+
+
+def _like(case: usecase.UseCase) -> tuple[Mapping[str, Any], ...]:
+    from aiops.governance.lessons import tried_before
+
+    told = f"{case.title} {case.problem} {case.specialty} {case.modality}"
+    found = tried_before(told, without=case.id, most=3)
+    return tuple({"id": one.id, "slug": one.slug, "state": one.state} for one in found)
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a decision what a later gate asks for."""
+    return {
+        **{name: record[name] for name in ("id", "outcome", "to_state", "expires_at")},
+        "gate_step": record.get("gate_step", ""),
+        "digests": [subject["digest"] for subject in record["subject"]],
+    }

@@ -1,0 +1,154 @@
+"""Checks of where a run's figures come from: bytes, seeds, split, test patients, model card."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from aiops.config import Config
+from aiops.files import read_table
+from aiops.governance.evidence import Answer, Evidence, listed, subject_digest
+from aiops.governance.run_checks import Nothing
+
+CARD = "card/card.json"
+CASES = "cases.parquet"
+AGAIN = "`aiops run` with this version of the program"
+
+
+class Blanks(Config):
+    """How many fields of the model card may be blank."""
+
+    at_most: int = Field(ge=0)
+
+
+class Frozen(Config):
+    """The step whose approval froze the digest."""
+
+    step: str = Field(default="G3", pattern=r"^G[0-6]$")
+
+
+def digests_present(evidence: Evidence, asked: Nothing) -> Answer:
+    """Answer whether model, config, data and predictions are each named by a digest."""
+    threshold = "a digest each of model, config, test list and predictions"
+    evaluation = evidence.evaluation
+    training = evidence.told("training.json")
+    members = (training or {}).get("members", {})
+    vendor = evidence.experiment.is_vendor
+    wanted = {
+        "model": vendor or (bool(members) and all(m.get("digest") for m in members.values())),
+        "config": "resolved.yaml" in evidence.sha256,
+        "test list": bool((evaluation.get("seal") or {}).get("hash")),
+        "predictions": bool(evaluation.get("predictions_sha256")),
+    }
+    missing = [name for name, there in wanted.items() if not there]
+    if missing:
+        reason = f"no digest of: {', '.join(missing)}"
+        return Answer("undecided", "incomplete", threshold, reason, AGAIN)
+    digest = subject_digest(evaluation, training)
+    if not vendor:
+        return Answer("pass", digest[:12], threshold, "each is named by a digest")
+    tool = evidence.experiment.vendor
+    if tool is None:
+        reason = "product and version of the vendor's tool are not said"
+        settles = "`vendor: {product: …, version: …}` in the config"
+        return Answer("undecided", digest[:12], threshold, reason, settles, "resolved.yaml")
+    reason = f"{tool.product} {tool.version}, by the digest of its predictions"
+    return Answer("pass", digest[:12], threshold, reason)
+
+
+def seeds_recorded(evidence: Evidence, asked: Nothing) -> Answer:
+    """Answer whether what was drawn by chance can be drawn again."""
+    threshold = "seeds of split and training"
+    split, plan = evidence.told("split.json"), evidence.told("plan.json")
+    missing = ["split"] if split is None or split.get("seed") is None else []
+    if not evidence.experiment.is_vendor and (plan is None or plan.get("seed") is None):
+        missing.append("training")
+    if missing:
+        reason = f"no seed is recorded of: {', '.join(missing)}"
+        return Answer("undecided", "incomplete", threshold, reason, AGAIN, "split.json")
+    return Answer("pass", "recorded", threshold, "each seed stands in the run", "", "split.json")
+
+
+def split_independent(evidence: Evidence, asked: Nothing) -> Answer:
+    """Answer whether no patient of the test list was learnt from or chosen on.
+
+    It is counted again from the cases and the split, not taken from what the split said.
+    """
+    threshold = "no patient on both sides"
+    split = evidence.told("split.json")
+    if split is None or not (evidence.run_dir / CASES).exists():
+        reason = "the split or the cases are not in the run"
+        return Answer("undecided", "unknown", threshold, reason, AGAIN, "split.json")
+    if not evidence.evaluation.get("patients_known", True):
+        reason = "patients are not recorded, so nobody can tell whether one is on both sides"
+        settles = "a column that names the patient"
+        return Answer("undecided", "unknown", threshold, reason, settles, "split.json")
+    parts = {case: told["split"] for case, told in split["assignments"].items()}
+    cases = read_table(evidence.run_dir / CASES)
+    part = cases["case_id"].astype(str).map(parts)
+    tested = set(cases.loc[part == "test", "patient_id"])
+    seen = set(cases.loc[part.isin(["train", "tune"]), "patient_id"])
+    if tested & seen:
+        reason = "patients of the test list were learnt from or chosen on"
+        settles = "split by patient, and test on patients nobody has seen"
+        return Answer("fail", "patients on both sides", threshold, reason, settles, "split.json")
+    if evidence.experiment.is_vendor:
+        reason = "whether the supplier learnt from these patients is not known here"
+        settles = "the supplier's word on its training data, as a condition or a document"
+        return Answer("undecided", "not known", threshold, reason, settles, "split.json")
+    reason = "no patient of the test list was learnt from or chosen on"
+    return Answer("pass", "independent", threshold, reason, "", "split.json")
+
+
+def external_test(evidence: Evidence, asked: Nothing) -> Answer:
+    """Answer whether it was tested on other places or a later time than it was built on."""
+    by = evidence.experiment.split.by
+    threshold = "tested on another site or a later time"
+    if evidence.experiment.is_vendor:
+        reason = "where the supplier's patients came from is not known here"
+        settles = "the supplier's word on its training data, as a condition or a document"
+        return Answer("undecided", "not known", threshold, reason, settles, "resolved.yaml")
+    if by in ("site", "time"):
+        reason = f"the test list is split by {by}"
+        return Answer("pass", f"split by {by}", threshold, reason, "", "resolved.yaml")
+    reason = "the test patients come from the same places and years as those learnt from"
+    settles = "`split: {by: site}` or `{by: time}`, or a run on another hospital's patients"
+    return Answer("undecided", f"split by {by}", threshold, reason, settles, "resolved.yaml")
+
+
+def card_blanks(evidence: Evidence, asked: Blanks) -> Answer:
+    """Answer whether the model card is filled in."""
+    threshold = f"at most {asked.at_most} blank fields"
+    card = evidence.told(CARD)
+    if card is None:
+        reason = "no model card was written for this run"
+        return Answer("undecided", "no card", threshold, reason, "`aiops card CONFIG`", CARD)
+    blanks = [str(name) for name in card["blanks"]]
+    value = f"{len(blanks)} blank"
+    if len(blanks) > asked.at_most:
+        reason = f"blank: {listed(blanks)}"
+        settles = "`aiops card CONFIG --said FILE` with what people know"
+        return Answer("undecided", value, threshold, reason, settles, CARD)
+    return Answer("pass", value, threshold, "the card says what it has to", "", CARD)
+
+
+def digest_frozen(evidence: Evidence, asked: Frozen) -> Answer:
+    """Answer whether these are the bytes that an earlier step froze."""
+    threshold = f"the digest that {asked.step} froze"
+    dossier = evidence.dossier
+    frozen = _frozen(dossier.decisions, asked.step) if dossier is not None else None
+    if frozen is None:
+        reason = f"nobody approved {asked.step}, so no bytes are frozen"
+        return Answer("undecided", "none", threshold, reason, f"an approval at {asked.step}")
+    mine = subject_digest(evidence.evaluation, evidence.told("training.json"))
+    if mine not in frozen["digests"]:
+        reason = f"{frozen['id']} froze other bytes than these"
+        settles = f"the frozen model evaluated again, or {asked.step} for these bytes"
+        return Answer("fail", mine[:12], threshold, reason, settles)
+    return Answer("pass", mine[:12], threshold, f"as {frozen['id']} froze them")
+
+
+def _frozen(decisions: tuple[Mapping[str, Any], ...], step: str) -> Mapping[str, Any] | None:
+    approvals = ("approve", "approve-with-conditions")
+    mine = [d for d in decisions if d["gate_step"] == step and d["outcome"] in approvals]
+    return mine[-1] if mine else None
