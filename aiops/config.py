@@ -340,6 +340,14 @@ class TrackingConfig(Config):
     )
 
 
+class VendorConfig(Config):
+    """What a supplier calls the tool that is evaluated."""
+
+    product: str = Field(min_length=2, description="Name of the product.")
+    version: str = Field(min_length=1, description="Its version, as its label says.")
+    supplier: str = Field(default="", description="Who sells it.")
+
+
 class Experiment(Config):
     """One use case's experiment, from table to report."""
 
@@ -361,6 +369,9 @@ class Experiment(Config):
     split: SplitConfig = SplitConfig()
     train: TrainConfig | None = Field(
         default=None, description="None: nothing is trained, a vendor's scores are evaluated."
+    )
+    vendor: VendorConfig | None = Field(
+        default=None, description="Product and version of a vendor's tool: what is approved."
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     fairness: FairnessConfig | None = Field(

@@ -123,6 +123,11 @@ def read_keyring(book: str = KEYS) -> Keyring:
     return _folded(ledger.read_all(book), book)
 
 
+def fold(events: Sequence[ledger.Record], book: str = KEYS) -> Keyring:
+    """Fold events that were read elsewhere, such as from a bundle."""
+    return _folded(events, book)
+
+
 def _entry(key: PublicKey, roles: Sequence[str], book: str) -> dict[str, Any]:
     if not roles or not all(role.strip() for role in roles):
         raise GateError(f"{key.person} has no role", where="keys", fix="name at least one role")
