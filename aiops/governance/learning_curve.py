@@ -1,0 +1,397 @@
+"""How many patients would it take? A model fitted at growing shares of the training patients.
+
+Each fit is scored on the part that the experiment tunes on. The sealed test list is neither learnt
+from nor looked at, and no run folder is made.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.config import Experiment
+from aiops.errors import ConfigError, DataError
+from aiops.governance.feasibility import SCHEMA_VERSION, latest, write_answer
+from aiops.governance.power_law import FARTHEST, PowerLaw, fit_power_law
+from aiops.governance.reason_evidence import Evidence, count, evidence, threshold_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int], None]
+
+SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+LEAST_PATIENTS = 20
+"""A smaller part teaches a model nothing that a curve could be drawn through."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the curve is asked.
+
+    Parameters
+    ----------
+    target : float, optional
+        Score to be reached; ``primary.acceptable`` of the config when not given.
+    per_year : float, optional
+        New patients a year, for the whole cohort.
+    seeds : int, default=5
+        How often each share is drawn.
+    n_boot : int, default=400
+        Bootstrap replicates, over patients and draws.
+    seed : int, default=0
+        Of the draws.
+    """
+
+    target: float | None = None
+    per_year: float | None = None
+    seeds: int = 5
+    n_boot: int = 400
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores at growing numbers of patients.
+
+    Parameters
+    ----------
+    n : ndarray, shape (n_sizes,)
+        Patients learnt from.
+    score : ndarray, shape (n_sizes,)
+        Mean over the draws.
+    replicates : ndarray, shape (n_boot, n_sizes)
+        The same in each bootstrap replicate.
+    n_all, n_train, n_tune : int
+        Patients of the whole cohort, of its training part, and of the part that scores.
+    scored_on : str
+        On whom.
+    """
+
+    n: NDArray[np.float64]
+    score: NDArray[np.float64]
+    replicates: NDArray[np.float64]
+    n_all: int
+    n_train: int
+    n_tune: int
+    scored_on: str
+
+
+def learning_curve(
+    config_path: Path,
+    overrides: Sequence[str] = (),
+    aim: Aim | None = None,
+    *,
+    points: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure or read the learning curve of a config, fit it, and write down what it says of R01.
+
+    Parameters
+    ----------
+    config_path : Path
+        The YAML file of a table model; of any model, where `points` is given.
+    overrides : sequence of str
+        ``key=value`` pairs.
+    aim : Aim, optional
+        What is asked.
+    points : Path, optional
+        Table with the columns n_patients and score, one row a fit that was made elsewhere: nothing
+        is trained then.
+    progress : callable
+        Takes fits done and their number.
+
+    Raises
+    ------
+    ConfigError
+        If there is no target, or the model is not one that can be fitted here.
+    DataError
+        If the cases leave nothing to tune on, or a table cannot be read.
+    """
+    from aiops.reading import read_config
+
+    config = read_config(config_path, overrides)
+    experiment, asked = config.experiment, aim or Aim()
+    target = asked.target if asked.target is not None else experiment.primary.acceptable
+    if target is None:
+        raise ConfigError(
+            "no target is set", where=f"{config_path}: primary", fix="add `acceptable`, or --target"
+        )
+    if points is not None:
+        measured = _read(points, asked)
+    else:
+        _require_table_model(experiment, config_path)
+        measured = _measure(experiment, config_path, asked, progress)
+    law = fit_power_law(measured.n, measured.score, measured.replicates)
+    bounds = np.quantile(measured.replicates, [0.025, 0.975], axis=0)
+    sizes = zip(measured.n, measured.score, *bounds, strict=True)
+    rows = [dict(zip(("n_patients", "score", "low", "high"), s, strict=True)) for s in sizes]
+    needed = law.needed(target)
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "use_case": experiment.use_case,
+        "metric": experiment.primary.metric,
+        "target": target,
+        "per_year": asked.per_year,
+        "scored_on": measured.scored_on,
+        "n_patients": measured.n_all,
+        "n_train": measured.n_train,
+        "points": rows,
+        "fit": {
+            "form": "a − b·n^(−c)", "a": law.a, "b": law.b, "c": law.c, "a_low": law.a_low,
+            "a_high": law.a_high, "state": law.state, "reason": law.reason,
+        },
+        "needed": dict(zip(("value", "low", "high"), needed, strict=True)),
+        "evidence": evidence_of_curve(law, measured, target, asked.per_year),
+    }  # fmt: skip
+    return write_answer(result, "learning-curve")
+
+
+def latest_curve(use_case: str) -> dict[str, Any] | None:
+    """Return the newest learning curve of a use case; None if none was drawn."""
+    return latest(use_case, "learning-curve")
+
+
+def evidence_of_curve(
+    law: PowerLaw, measured: Measured, target: float, per_year: float | None
+) -> Evidence:
+    """Return what a curve says of R01: the patients needed against those there will be."""
+    years = threshold_of("R01", "years")
+    there = float(measured.n[-1])
+    limit = there + (per_year or 0.0) * years * measured.n_train / measured.n_all
+    low_now, high_now = np.quantile(measured.replicates[:, -1], [0.025, 0.975])
+    said = (
+        f"With {count(int(there))} training patients the score is {measured.score[-1]:.3f} "
+        f"({low_now:.3f} to {high_now:.3f}); {target:g} is wanted. "
+    )
+    value, low, high = law.needed(target)
+    if low_now >= target:
+        said, supports = f"{said}It is reached.", False
+    elif law.state != "ok":
+        said, supports = f"{said}How many more it takes is not told: {law.reason}.", None
+    else:
+        supports = True if low > limit else False if high <= limit else None
+        said += f"The curve levels out at {law.a:.3f} ({law.a_low:.3f} to {law.a_high:.3f}): "
+        said += _needed_words(value, low, high, FARTHEST * law.n_most)
+        said += _years_words(value, low, there, per_year, measured)
+    return evidence(
+        "R01", said, supports=supports, value=value, low=low, high=high, n=int(there),
+        threshold=limit, source=measured.scored_on,
+    )  # fmt: skip
+
+
+def _needed_words(value: float, low: float, high: float, far: float) -> str:
+    if math.isinf(low):
+        return "no number of patients reaches it."
+    if low > far:
+        return f"it takes more than {far:,.0f} training patients, farther than a curve can be read."
+    most = f"{high:,.0f}" if high <= far else f"more than {far:,.0f}, or none is enough"
+    best = f"{value:,.0f}" if value <= far else f"more than {far:,.0f}"
+    return f"{best} training patients reach it ({low:,.0f} to {most})."
+
+
+def _years_words(
+    value: float, low: float, there: float, per_year: float | None, measured: Measured
+) -> str:
+    if per_year is None:
+        return " How many come in a year was not said."
+    a_year = per_year * measured.n_train / measured.n_all
+    if math.isinf(low):
+        return ""
+    first = max(low - there, 0) / a_year
+    best = max(value - there, 0) / a_year
+    told = f"{best:.1f} years" if math.isfinite(best) else "years without end"
+    return f" At {per_year:g} patients a year that is {told}, {first:.1f} at best."
+
+
+def curve_lines(result: dict[str, Any]) -> list[str]:
+    """Say each measured point, the fit, and what it means."""
+    lines = [f"{result['use_case']}: {result['metric']} on {result['scored_on']}"]
+    lines += [
+        f"  {p['n_patients']:>8,.0f} patients  {p['score']:.3f} ({p['low']:.3f} to {p['high']:.3f})"
+        for p in result["points"]
+    ]
+    fit = result["fit"]
+    if fit["state"] == "ok":
+        lines.append(f"  fit: {fit['a']:.3f} − {fit['b']:.3g}·n^(−{fit['c']:.2f})")
+    else:
+        lines.append(f"  no fit: {fit['reason']}")
+    supports = {True: "supports R01", False: "speaks against R01", None: "does not settle R01"}
+    word = supports[result["evidence"]["supports"]]
+    return [*lines, f"{result['evidence']['sentence']} ({word})", f"written: {result['file']}"]
+
+
+def _require_table_model(experiment: Experiment, config_path: Path) -> None:
+    faults = []
+    if experiment.data.features is None or experiment.train is None:
+        faults.append(
+            "it is no table model, and fits of others take too long to be made in passing"
+        )
+    if experiment.primary.metric != "roc_auc":
+        faults.append(f"its primary metric is {experiment.primary.metric}, not roc_auc")
+    if experiment.split.leave_one_out:
+        faults.append("every patient is tested, so that nobody is left to score on")
+    if faults:
+        raise ConfigError(
+            "; ".join(faults),
+            where=f"{config_path}",
+            fix="give scores that were measured elsewhere: --points FILE with the columns "
+            "n_patients and score; or override, e.g. split='{by: patient}'",
+        )
+
+
+def _measure(experiment: Experiment, config_path: Path, asked: Aim, progress: Progress) -> Measured:
+    learn, tune, n_all = _parts(experiment, config_path)
+    people = learn["patient_id"].drop_duplicates().to_numpy(str)
+    wanted = sorted({max(LEAST_PATIENTS, round(s * len(people))) for s in SHARES})
+    sizes = [n for n in wanted if n <= len(people)]
+    scores: dict[int, list[NDArray[np.float64]]] = {n: [] for n in sizes}
+    rng = np.random.default_rng(asked.seed)
+    total = asked.seeds * (len(sizes) - 1) + 1
+    done = 0
+    for draw in range(asked.seeds):
+        order = rng.permutation(people)
+        for n in sizes:
+            if n == len(people) and draw:  # all patients: there is one way to draw them
+                continue
+            part = learn[learn["patient_id"].isin(set(order[:n]))]
+            if part["y"].nunique() == 2:
+                scores[n].append(_scored(experiment, part, tune, seed=draw))
+            progress(done := done + 1, total)
+    usable = [n for n in sizes if scores[n]]
+    mean, replicates = _aucs([scores[n] for n in usable], tune, asked, rng)
+    n_tune = int(tune["patient_id"].nunique())
+    return Measured(
+        np.array(usable, float), mean, replicates, n_all, len(people), n_tune,
+        f"{count(n_tune)} patients set aside to tune on",
+    )  # fmt: skip
+
+
+def _parts(experiment: Experiment, config_path: Path) -> tuple["pd.DataFrame", "pd.DataFrame", int]:
+    """Return the cases to learn from and to score on, and the patients of the cohort."""
+    from aiops.data.audit import audit
+    from aiops.data.cases import read_cases
+    from aiops.data.split import make_split
+    from aiops.pipeline.arrays import member_parts
+    from aiops.pipeline.prepare import stop_unless_clean
+
+    cases = read_cases(experiment, config_path=config_path)
+    found = audit(cases).to_dict()
+    stop_unless_clean(found, str(config_path))
+    split = make_split(cases, excluded=found["excluded_cases"])
+    cases = cases.without(found["excluded_cases"])
+    member = "fold0" if experiment.split.folds else "model"
+    parts = member_parts(split.assignments, member, cases.frame)
+    frame = cases.features().assign(
+        case_id=cases.frame["case_id"],
+        patient_id=cases.frame["patient_id"],
+        y=cases.frame[f"y:{experiment.primary_targets[0]}"],
+    )
+    learn, tune = (
+        frame[frame["case_id"].isin(set(ids)) & frame["y"].notna()].reset_index(drop=True)
+        for ids in parts
+    )
+    if tune["y"].nunique() < 2 or learn["y"].nunique() < 2:
+        raise DataError(
+            "the part to tune on, or to learn from, has no patient with the finding, or none "
+            "without",
+            where=f"{config_path}: split",
+            fix="set a larger share aside: split.tune=0.3",
+        )
+    return learn, tune, cases.n_patients
+
+
+def _scored(
+    experiment: Experiment, part: "pd.DataFrame", tune: "pd.DataFrame", *, seed: int
+) -> NDArray[np.float64]:
+    from aiops.pipeline.plan import TABLE_ROUNDS
+    from models.baselines import fit_table
+
+    features, train = experiment.data.features, experiment.train
+    assert features is not None  # asked before
+    assert train is not None
+    model = fit_table(
+        part, part["y"].to_numpy(bool), numeric=features.numeric, categorical=features.categorical,
+        name=train.architecture or "hist_gradient_boosting", seed=train.seed + seed,
+        rounds=train.steps or TABLE_ROUNDS,
+    )  # fmt: skip
+    return model.predict_proba(tune)
+
+
+def _aucs(
+    scores: list[list[NDArray[np.float64]]],
+    tune: "pd.DataFrame",
+    asked: Aim,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean AUC of each size, and of each replicate over patients and draws."""
+    from evaluation import patient_weights
+
+    y = tune["y"].to_numpy(bool)
+    patient = np.unique(tune["patient_id"].to_numpy(str), return_inverse=True)[1]
+    weights = patient_weights(int(patient.max()) + 1, asked.n_boot, rng)[:, patient]
+    once = np.ones((1, y.size), np.float32)
+    mean, replicates = [], []
+    for fits in scores:
+        mean.append(np.mean([weighted_auc(y, s, once)[0] for s in fits]))
+        by_fit = np.array([weighted_auc(y, s, weights) for s in fits])
+        drawn = rng.integers(0, len(fits), (len(fits), asked.n_boot))
+        replicates.append(np.take_along_axis(by_fit, drawn, axis=0).mean(axis=0))
+    found = np.array(replicates).T
+    return np.array(mean), found[np.isfinite(found).all(axis=1)]
+
+
+def weighted_auc(
+    y: NDArray[np.bool_], score: NDArray[np.float64], weights: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the AUC under each row of weights; nan where one kind of case has none.
+
+    Examples
+    --------
+    >>> y, score = np.array([True, False, False]), np.array([0.5, 0.1, 0.5])
+    >>> weighted_auc(y, score, np.ones((1, 3), np.float32)).tolist()
+    [0.75]
+    """
+    order = np.argsort(score, kind="stable")
+    ranked = score[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    held = weights[:, order].astype(float)
+    ill = np.add.reduceat(held * y[order], starts, axis=1)
+    well = np.add.reduceat(held * ~y[order], starts, axis=1)
+    pairs = (ill * (np.cumsum(well, axis=1) - well / 2)).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: NDArray[np.float64] = pairs / (ill.sum(axis=1) * well.sum(axis=1))
+    return out
+
+
+def _read(points: Path, asked: Aim) -> Measured:
+    """Read fits that were made elsewhere; replicates are drawn over the fits of each size."""
+    from aiops.data.table import numbers, read_frame, require_columns
+
+    frame = read_frame(points)
+    require_columns(frame, dict.fromkeys(("n_patients", "score"), "--points"), where=str(points))
+    n, score = numbers(frame["n_patients"]), numbers(frame["score"])
+    if not (np.isfinite(n).all() and np.isfinite(score).all() and (n > 0).all()):
+        raise DataError(
+            "n_patients and score must be numbers in each row, n_patients above 0",
+            where=str(points),
+            fix="fill these columns",
+        )
+    sizes = np.unique(n)
+    rng = np.random.default_rng(asked.seed)
+    fits = [score[n == size] for size in sizes]
+    lone = [int(s) for s, f in zip(sizes, fits, strict=True) if len(f) < 3]
+    if lone:
+        raise DataError(
+            f"fewer than 3 fits with {', '.join(map(str, lone))} patients: no spread can be told",
+            where=str(points),
+            fix="fit each size with three seeds or more",
+        )
+    drawn = [f[rng.integers(0, len(f), (asked.n_boot, len(f)))].mean(axis=1) for f in fits]
+    most = int(sizes[-1])
+    mean = np.array([f.mean() for f in fits])
+    return Measured(sizes, mean, np.array(drawn).T, most, most, 0, f"the fits in {points.name}")
