@@ -1,90 +1,10 @@
-"""Use cases, decisions and the record people see."""
+"""The record people see: what could be reopened, a model's card, the list, the UI."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from aiops.commands.shared import config_arguments, emit, json_option, say
-
-OUTCOMES = ("approve", "approve-with-conditions", "reject", "discontinue", "defer")
-
-
-@click.command(
-    "usecase",
-    epilog="Example: aiops usecase wrist-fracture --title 'Scaphoid fracture' --owner 'A. Lead'",
-)
-@click.argument("slug")
-@click.option("--title", required=True, help="What it is, in a line.")
-@click.option("--specialty", default="", help="E.g. radiology.")
-@click.option("--modality", default="", help="E.g. xray.")
-@click.option("--task", default="", help="segmentation or classification.")
-@click.option("--owner", default="", help="Who answers for it.")
-@click.option("--problem", default="", help="The clinical problem, in a few sentences.")
-@click.option("--revisits", default="", help="Number of the closed case that this tries again.")
-@json_option
-def usecase_command(slug: str, as_json: bool, **fields: str) -> None:
-    """Take a use case into the register: it gets its number, and can be decided on."""
-    from aiops.governance.lessons import tried_before
-    from aiops.governance.usecase import submit
-    from aiops.tracking import check_connection, log_use_case
-
-    check_connection()  # before the number is given, so that a retry finds the slug free
-    use_case = submit(slug, **fields)
-    log_use_case(use_case)
-    told = f"{use_case.title} {use_case.problem} {use_case.specialty} {use_case.modality}"
-    tried = tried_before(told, without=use_case.id, most=3)
-    lines = [f"{use_case.id} {use_case.slug}"]
-    if tried:
-        lines += ["has this been tried? like it are:", *(x for case in tried for x in case.lines())]
-    found = {"tried_before": [case.to_dict() for case in tried]}
-    emit({**use_case.model_dump(mode="json"), **found}, lines, as_json=as_json)
-
-
-@click.command(
-    "decide",
-    epilog="Example: aiops decide reject --use-case wrist-fracture --reason R13 "
-    "--rationale 'Misses fractures on one scanner' --by 'Imaging AI board'",
-)
-@click.argument("outcome", required=False, type=click.Choice(OUTCOMES))
-@click.option("--use-case", "use_case", help="Its number or slug.")
-@click.option("--reason", "reasons", multiple=True, help="Code R01-R24; the first is primary.")
-@click.option("--rationale", help="Why, in words.")
-@click.option("--by", "by", help="Who decided.")
-@click.option(
-    "--run",
-    "run_dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The run's folder; none for an idea rejected at intake.",
-)
-@click.option(
-    "--condition",
-    "conditions",
-    multiple=True,
-    help="'ITEM: what will be done; owner; due date', once for each undecided gate item.",
-)
-@click.option("--lesson", "lessons", multiple=True, help="What others should know.")
-@click.option("--revisit-if", "revisit_if", multiple=True, help="E.g. 'n_positive>=480'.")
-@click.option("--review-by", "review_by", help="Date of the next look, YYYY-MM-DD.")
-@click.option("--project", is_flag=True, help="Decide nothing; show the ledger in MLflow again.")
-@json_option
-def decide_command(outcome: str | None, project: bool, as_json: bool, **fields: Any) -> None:
-    """Record OUTCOME for a use case: in the ledger, and as a run in MLflow."""
-    if project:
-        from aiops.tracking import project_all
-
-        shown = project_all()
-        emit({"decisions": shown}, [f"{len(shown)} decisions stand in MLflow"], as_json=as_json)
-        return
-    missing = [name for name in ("use_case", "rationale", "by") if not fields[name]]
-    if outcome is None or missing:
-        wanted = ["OUTCOME", *(f"--{name.replace('_', '-')}" for name in missing)]
-        raise click.UsageError(f"a decision needs {', '.join(wanted[outcome is not None :])}")
-    from aiops.governance.decision import decide
-
-    record = decide(outcome, fields.pop("use_case"), **fields)
-    lines = [f"{record.id}: {outcome} {record.case_id}", "recorded in the ledger, shown in MLflow"]
-    emit(record.to_json(), lines, as_json=as_json)
 
 
 @click.command("revisit", epilog="Example: aiops revisit")
@@ -154,8 +74,6 @@ def ui_command(port: int, as_json: bool) -> None:
 
 
 COMMANDS = {
-    "usecase": usecase_command,
-    "decide": decide_command,
     "revisit": revisit_command,
     "card": card_command,
     "list": list_command,

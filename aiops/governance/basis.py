@@ -1,6 +1,7 @@
 """What a decision rests on: the gate's answers, conditions, bytes, hazards and documents."""
 
 import calendar
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from aiops.errors import ConfigError, GateError
 from aiops.files import read_json
 from aiops.governance import ledger
+from aiops.governance.bundle import digests_of, product_of
 from aiops.governance.hazards import open_by_level, read_hazards, unacceptable
 from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
 from aiops.governance.policy import (
@@ -19,6 +21,7 @@ from aiops.governance.policy import (
 )
 from aiops.governance.record import Condition, Document, EvidenceItem, Proposal, Subject
 from aiops.governance.usecase import UseCase
+from aiops.home import runs_dir
 from aiops.lookup import pick
 from aiops.provenance import content_hash, json_hash
 
@@ -69,8 +72,19 @@ def gates_of(proposal: Proposal, case: UseCase) -> Gates | None:
 
 
 def answered(step: GateStep, case: UseCase, run_dir: Path | None) -> Gates:
-    """Return the answers of a step of the lifecycle for a case, asked just now."""
-    raise GateError("no gate was answered", where=step.name, fix="run `aiops gate` first")
+    """Return the answers of a step of the lifecycle for a case, asked just now and kept."""
+    from aiops.governance.gates import ask, keep
+
+    gates: Gates = ask(step.policy, case.slug, run_dir)
+    keep(gates)
+    return gates
+
+
+def with_run(proposal: Proposal, gates: Gates | None) -> Proposal:
+    """Return the proposal with the run that a step was answered from, where it names none."""
+    if proposal.run_dir is not None or gates is None or not gates.get("run"):
+        return proposal
+    return proposal.model_copy(update={"run_dir": runs_dir(gates["use_case"]) / gates["run"]})
 
 
 def _hold(outcome: str, gates: Gates, *, where: str) -> None:
@@ -210,7 +224,15 @@ def subject_of(run_dir: Path | None, gates: Gates | None) -> tuple[Subject, ...]
     uri = f"runs/{run_dir.parent.name}/{run_dir.name}"
     if gates is not None:
         uri += f"#gates={json_hash(gates['evaluated'])[:16]}"
-    return (Subject(model_uri=uri, digest=digest, dataset_digests=tuple(d for d in datasets if d)),)
+    return (
+        Subject(
+            model_uri=uri,
+            digest=digest,
+            dataset_digests=tuple(d for d in datasets if d),
+            digests=digests_of(run_dir),
+            product=product_of(run_dir),
+        ),
+    )
 
 
 def compute_hours(run_dir: Path | None) -> float | None:
@@ -246,10 +268,41 @@ def hazards_of(proposal: Proposal) -> tuple[dict[str, int] | None, str]:
 
 def documents_of(case: UseCase) -> tuple[Document, ...]:
     """Return the documents that lie with a case, the last of each kind and name."""
-    mine = [e for e in ledger.read_all(DOCUMENTS) if case.slug in (e.get("use_case"), e.get("slug"))
-            or e.get("case_id") == case.id]  # fmt: skip
+    mine = [entry for entry in ledger.read_all(DOCUMENTS) if entry["case_id"] == case.id]
     last = {(e["kind"], e["name"]): e["sha256"] for e in mine}
     return tuple(Document(kind=k, name=n, sha256=s) for (k, n), s in sorted(last.items()))
+
+
+def require_unchanged(statement: Mapping[str, Any]) -> None:
+    """Hold a draft to the bytes it was made from: they may have changed while people signed.
+
+    Raises
+    ------
+    GateError
+        If a run, or a file that a gate was answered from, is not what it was.
+    """
+    where = f"draft of {statement['outcome']} {statement['use_case']}"
+    for subject in statement["subject"]:
+        uri = str(subject["model_uri"]).partition("#")[0]
+        run_dir = runs_dir(statement["use_case"]) / uri.rpartition("/")[2]
+        if not (run_dir / "run.json").exists():
+            raise GateError(
+                f"the run {run_dir.name} is not there any more", where=where, fix="draft it again"
+            )
+        noted = {e["artifact"]: e["sha256"] for e in statement["evidence"] if e["sha256"]}
+        changed = [
+            name
+            for name, sha256 in noted.items()
+            if Path(name).suffix in (".json", ".parquet")  # the others are of the register
+            and not ((run_dir / name).is_file() and content_hash(run_dir / name) == sha256)
+        ]
+        if changed or subject_of(run_dir, None)[0].digest != subject["digest"]:
+            told = ", ".join(changed) or "the model"
+            raise GateError(
+                f"changed since this was drafted: {told}",
+                where=str(run_dir),
+                fix="run `aiops gate` again, draft it again, and let each sign anew",
+            )
 
 
 def expiry_of(outcome: str, today: date, months: int) -> date | None:

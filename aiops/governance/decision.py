@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from aiops.errors import ConfigError, GateError
+from aiops.files import plain
 from aiops.governance import ledger, usecase
 from aiops.governance.basis import (
     compute_hours,
@@ -23,10 +24,12 @@ from aiops.governance.basis import (
     hazards_of,
     policy_facts,
     subject_of,
+    with_run,
 )
 from aiops.governance.keys import KeyPair
 from aiops.governance.lifecycle import APPROVALS, read_lifecycle
 from aiops.governance.policy import ReasonCode, read_reasons
+from aiops.governance.reason_evidence import evidence_of_reasons
 from aiops.governance.record import (
     BY_GRADE,
     BY_PROGRAM,
@@ -94,11 +97,18 @@ def decide(
         decision was recorded, the error says so, and that it can be shown later.
     """
     proposal = propose(outcome, use_case, **said)
-    _check_store()
+    check_store()
     return show(record_decision(proposal, keys))
 
 
-def _check_store() -> None:
+def check_store() -> None:
+    """Ask MLflow for an answer, before anything is recorded.
+
+    Raises
+    ------
+    TrackingError
+        If there is none.
+    """
     from aiops import tracking
 
     tracking.check_connection()
@@ -173,7 +183,7 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
             {
                 **statement,
                 "id": f"DEC-{now.year}-{number:04d}",
-                "created_at": now.isoformat(timespec="milliseconds"),
+                "created_at": now.isoformat(timespec="microseconds"),
                 "grade": vouched.grade,
                 "signed_by": vouched.signed_by,
                 "signed_dissent": vouched.dissent,
@@ -236,9 +246,10 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     cycle = read_lifecycle()
     outcome = cycle.outcome(proposal.outcome)
     case = _case(proposal)
-    reasons = _reasons(proposal)
+    reasons = _reasons(proposal, case)
     _require_said(proposal)
     gates = gates_of(proposal, case)
+    proposal = with_run(proposal, gates)
     conditions = conditions_of(proposal, gates)
     policy = policy_facts(gates)
     step = cycle.step(proposal.gate or policy["name"]) if outcome.gated else None
@@ -348,7 +359,7 @@ def _case(proposal: Proposal) -> UseCase:
     return case
 
 
-def _reasons(proposal: Proposal) -> tuple[Reason, ...]:
+def _reasons(proposal: Proposal, case: UseCase) -> tuple[Reason, ...]:
     codes = read_reasons().codes
     if not proposal.reasons and read_lifecycle().outcome(proposal.outcome).reasons:
         raise ConfigError(
@@ -361,6 +372,9 @@ def _reasons(proposal: Proposal) -> tuple[Reason, ...]:
         known[code] = known[told.name] = (code, told)
     found = [pick(known, text.strip().upper(), where="--reason") for text in proposal.reasons]
     once = dict(found)
+    hazards = {"hazards": proposal.hazards} if proposal.hazards else {}
+    evidence = evidence_of_reasons(list(once), case, proposal.run_dir, **hazards)
+    evidence |= {code: told for code, told in proposal.reason_evidence.items() if code in once}
     return tuple(
         Reason(
             code=code,
@@ -368,8 +382,8 @@ def _reasons(proposal: Proposal) -> tuple[Reason, ...]:
             primary=position == 0,
             severity=told.severity,
             fixable_by=told.fixable_by,
-            basis="computed" if proposal.reason_evidence.get(code) else "stated",
-            evidence=proposal.reason_evidence.get(code),
+            basis="computed" if evidence[code].get("kind") == "computed" else "stated",
+            evidence=plain(evidence[code]),
         )
         for position, (code, told) in enumerate(once.items())
     )

@@ -315,8 +315,10 @@ def _came_from(cycle: Lifecycle, state: str) -> list[str]:
 def _faults(cycle: Lifecycle) -> Iterator[str]:
     yield from _unknown_names(cycle)
     arrows = list(_arrows(cycle))
-    reached: set[str] = {FIRST}
-    while new := {end for start, end, _ in arrows if start in reached} - reached:
+    returns = [n for n, o in cycle.outcomes.items() if any(m.to == PREVIOUS for m in o.moves)]
+    reached: set[str] = {FIRST}  # going back leads only to where one was
+    ways = [(start, end) for start, end, name in arrows if name not in returns]
+    while new := {end for start, end in ways if start in reached} - reached:
         reached |= new
     for state in cycle.states:
         exits = sorted({name for start, end, name in arrows if start == state and end != state})

@@ -1,0 +1,195 @@
+"""Drafts: a decision in one JSON file that goes from hand to hand until enough have signed it."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from aiops.errors import ConfigError, GateError
+from aiops.files import read_json, write_json
+from aiops.governance import ledger
+from aiops.governance.basis import require_unchanged
+from aiops.governance.decision import Drafted, check_store, draft, record_draft, show
+from aiops.governance.keyring import book_of, read_keyring
+from aiops.governance.keys import KeyPair
+from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.record import DecisionRecord, Proposal
+from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
+from aiops.governance.signing import DECISION_TYPE, add_signature, check, seal
+
+KIND = "decision_draft"
+HOW = (
+    "Read `statement`: it is what the envelope holds and people sign. Sign it with "
+    "`aiops sign FILE --key KEY`; record it with `aiops decide --signed FILE`."
+)
+
+
+def write_draft(proposal: Proposal, path: Path, keys: Sequence[KeyPair] = ()) -> Drafted:
+    """Write what shall be decided to a file for people to sign.
+
+    Parameters
+    ----------
+    proposal : Proposal
+        What shall be decided; held to every rule now, and again when it is recorded.
+    path : Path
+        The file; it must not be there.
+    keys : sequence of KeyPair
+        Those who sign at once.
+
+    Raises
+    ------
+    ConfigError
+        If the file is there.
+    GateError
+        If a rule forbids the decision.
+    """
+    if path.exists():
+        raise ConfigError(
+            "there is a file of this name already", where=str(path), fix="choose another name"
+        )
+    statement = draft(proposal)
+    for pair in keys:
+        _require_may_sign(statement, pair, path)
+    drafted = Drafted(statement, seal(statement, DECISION_TYPE, keys))
+    _write(path, drafted)
+    return drafted
+
+
+def read_draft(path: Path) -> Drafted:
+    """Read a draft.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or what people read in it is not what they sign.
+    """
+    told = read_json(path)
+    try:
+        if told["kind"] != KIND:
+            raise KeyError("kind")
+        statement, envelope = told["statement"], told["envelope"]
+        payload = json.loads(base64.b64decode(envelope["payload"]))
+        dissents = list(told["dissents"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ConfigError(
+            "this is no draft of a decision", where=str(path), fix="write one: decide … --draft"
+        ) from fault
+    if payload != statement:
+        raise ConfigError(
+            "the text of the draft is not what its envelope holds: it was edited",
+            where=str(path),
+            fix="draft it again, and let each sign what it says now",
+        )
+    return Drafted(statement, envelope, dissents)
+
+
+def sign_draft(path: Path, pair: KeyPair, *, dissent: str = "") -> Drafted:
+    """Add a signature to a draft, or a signed dissent.
+
+    Parameters
+    ----------
+    path : Path
+        The draft.
+    pair : KeyPair
+        Who signs.
+    dissent : str
+        Why not; blank is a signature for it.
+
+    Raises
+    ------
+    GateError
+        If the signature would not count: the author's, of a key not in force, or a second one.
+    """
+    with FileLock(f"{path}.lock"):
+        drafted = read_draft(path)
+        _require_may_sign(drafted.statement, pair, path, is_dissent=bool(dissent.strip()))
+        people = {person.casefold() for person in signers_of(drafted)}
+        if pair.public.person.casefold() in people:
+            raise GateError(
+                f"{pair.public.person} has signed this draft already",
+                where=str(path),
+                fix="let another person sign",
+            )
+        envelope, dissents = drafted.envelope, drafted.dissents
+        if dissent.strip():
+            said = dissent_statement(drafted.statement, dissent)
+            dissents = [*dissents, seal(said, DISSENT_TYPE, [pair])]
+        elif envelope is not None:
+            envelope = add_signature(envelope, pair)
+        signed = Drafted(drafted.statement, envelope, dissents)
+        _write(path, signed)
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    return signed
+
+
+def record_signed(path: Path) -> DecisionRecord:
+    """Record a signed draft in the ledger and show it in MLflow.
+
+    Raises
+    ------
+    GateError
+        If a signature is missing or does not count, the case has moved on since it was drafted,
+        or what it rests on was changed. Nothing is recorded then.
+    TrackingError
+        If MLflow does not answer.
+    """
+    drafted = read_draft(path)
+    if drafted.envelope is not None and not drafted.envelope["signatures"]:
+        drafted = Drafted(drafted.statement, None, drafted.dissents)
+    require_unchanged(drafted.statement)
+    check_store()
+    return show(record_draft(drafted))
+
+
+def signers_of(drafted: Drafted) -> list[str]:
+    """Return who signed a draft so far, for or against."""
+    keys = read_keyring(book_of(str(drafted.statement["use_case"]))).public_keys()
+    found = []
+    if drafted.envelope is not None:
+        found += [key.person for key in check(drafted.envelope, DECISION_TYPE, keys).signed_by]
+    for envelope in drafted.dissents:
+        found += [key.person for key in check(envelope, DISSENT_TYPE, keys).signed_by]
+    return found
+
+
+def _require_may_sign(
+    statement: dict[str, Any], pair: KeyPair, path: Path, *, is_dissent: bool = False
+) -> None:
+    book = book_of(str(statement["use_case"]))
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    force = {m.key.key_id for m in read_keyring(book).in_force(now)}
+    person = pair.public.person
+    if pair.public.key_id not in force:
+        said = f"the key of {person} is not in force in the book '{book}'"
+        demo = (
+            ": a demo's key signs nothing but the demo's use cases" if pair.public.is_demo else ""
+        )
+        raise GateError(said + demo, where=str(path), fix="see who may sign: aiops keys list")
+    needed = read_lifecycle().needed(
+        statement["from_state"], statement["outcome"], statement["gate"] or None
+    )
+    if person == statement["author"] and not needed.author_may_sign and not is_dissent:
+        raise GateError(
+            f"{person} wrote this proposal and cannot sign it",
+            where=str(path),
+            fix="let somebody else sign, or somebody else write it",
+        )
+
+
+def _write(path: Path, drafted: Drafted) -> None:
+    write_json(
+        path,
+        {
+            "kind": KIND,
+            "version": 1,
+            "how": HOW,
+            "sha256": ledger.record_sha256(drafted.statement),
+            "statement": drafted.statement,
+            "envelope": drafted.envelope,
+            "dissents": drafted.dissents,
+        },
+    )
