@@ -14,11 +14,12 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiops import board, home
+from aiops import board, home, registry
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DECISIONS = board.DECISIONS
+PORTFOLIO = "governance/portfolio"
 LONGEST_PARAM = 6000
 
 
@@ -138,19 +140,20 @@ def log_use_case(use_case: UseCase) -> str:
 
 
 def project_all(*, repair: bool = False) -> list[str]:
-    """Show every use case and every decision of the ledger; return the decisions' run ids.
+    """Show every use case, decision and alias of the ledger; return the decisions' run ids.
 
     Parameters
     ----------
     repair : bool
         Also read every file that is there, and mark runs that no decision of the ledger made.
     """
-    told = board.read_ledger()
+    told, cases = board.read_ledger(), usecase.list_use_cases()
     with _store() as client:
+        registry.show_aliases(client, cases)  # what may no longer be used goes first
         run_ids = board.show_decisions(client, told, compare_files=repair)
         if repair:
             board.mark_strangers(client, told)
-        for case in usecase.list_use_cases():
+        for case in cases:
             board.show_use_case(client, case)
     return run_ids
 
@@ -159,10 +162,63 @@ def projection_faults() -> list[str]:
     """Tell in what MLflow differs from the ledger, a sentence for each place; change nothing.
 
     Found are: an edited tag, description, name, status or file of a decision, a decision without
-    a run, one whose run was deleted, a run too many, and the same of the use cases.
+    a run, one whose run was deleted, a run too many, the same of the use cases, and an alias
+    that points elsewhere.
     """
     with _store() as client:
-        return list(board.faults(client))
+        return [
+            *board.faults(client),
+            *registry.alias_faults(client, usecase.list_use_cases()),
+        ]
+
+
+def set_alias(use_case: str, alias: str, digest: str) -> None:
+    """Point an alias of a use case (silent, limited, live) to the bytes with a digest.
+
+    Parameters
+    ----------
+    use_case : str
+        Slug or number.
+    alias : str
+        Which alias.
+    digest : str
+        Digest of the approved bytes, as a decision names it.
+    """
+    with _store() as client:
+        registry.point(client, usecase.find(use_case), alias, digest)
+
+
+def drop_alias(use_case: str, alias: str) -> None:
+    """Take an alias of a use case away; one that is not set is no fault."""
+    with _store() as client:
+        registry.drop(client, usecase.find(use_case).slug, alias)
+
+
+def log_portfolio(page: Path, head: str) -> str:
+    """Show the portfolio as a run of ``governance/portfolio``, one a day and state of the ledger.
+
+    Parameters
+    ----------
+    page : Path
+        The page.
+    head : str
+        Head of the ledger that it was made from.
+    """
+    with _store() as client:
+        experiment_id = board.experiment(client, PORTFOLIO)
+        name = f"portfolio {date.today()} {head[:8]}"
+        known = client.search_runs([experiment_id], f"attributes.run_name = '{name}'")
+        tags = {
+            "aiops.kind": "portfolio",
+            "aiops.ledger_head": head,
+            "mlflow.source.name": "aiops portfolio",
+            "mlflow.note.content": "Every project on one page: open *Artifacts*, portfolio.html.",
+        }
+        run_id = known[0].info.run_id if known else None
+        run_id = run_id or board.create_run(client, experiment_id, name, tags, None)
+        client.log_text(run_id, page.read_text(encoding="utf-8"), "portfolio.html")
+        board.end_run(client, run_id, "FINISHED")
+    return str(run_id)
 
 
 def list_runs() -> list[dict[str, Any]]:

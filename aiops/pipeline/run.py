@@ -190,11 +190,18 @@ def _read(workspace: Workspace, name: str) -> Any:
 
 
 def _track(workspace: Workspace) -> str | None:
-    """Write the run to MLflow; a store that cannot be reached does not undo the run."""
-    from aiops.tracking import log_run
+    """Write the run to MLflow; where it cannot be reached, the run waits on disk."""
+    from aiops import spool
+    from aiops.tracking import TrackingError, log_run
 
     try:
         log_run(workspace.folder, workspace.experiment)
+    except TrackingError as fault:
+        spool.keep(workspace.folder, fault.what)
+        return (
+            f"the run is whole, but MLflow has not got it:\n{fault}\n"
+            "it waits in the spool: the next run that reaches MLflow sends it, or `aiops sync`"
+        )
     except AiopsError as fault:
         return f"the run is whole, but MLflow has not got it:\n{fault}"
-    return None
+    return "\n".join(spool.send().lines()) or None

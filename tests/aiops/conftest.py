@@ -1,7 +1,8 @@
 """A run folder as the stages leave it, small enough to be made anew in each test."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,30 @@ def make_run(home: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store to copy: making its tables takes seconds."""
+    from aiops import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIOPS_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.check_connection()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def client(empty_store: Path, home: Path) -> Iterator[Any]:
+    """A new store in AIOPS_HOME, seen through MLflow's own client."""
+    from aiops import tracking
+
+    home.mkdir()
+    shutil.copy(empty_store, home / "mlflow.db")
+    with tracking._store() as opened:
+        yield opened
 
 
 def write_run(folder: Path, config: dict[str, Any], facts: Facts) -> None:

@@ -1,5 +1,4 @@
 import json
-import shutil
 import time
 import warnings
 from datetime import date, timedelta
@@ -20,26 +19,6 @@ from aiops.tracking import TrackingError
 
 LEARNT = {"lessons": ["Ask who leads it first."], "revisit_if": ["clinical_lead!=null"]}
 LATER = date.today() + timedelta(days=100)
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """An empty store to copy: making its tables takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIOPS_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.check_connection()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def client(empty_store, home):
-    """A new store in AIOPS_HOME, seen through MLflow's own client."""
-    home.mkdir()
-    shutil.copy(empty_store, home / "mlflow.db")
-    with tracking._store() as opened:
-        yield opened
 
 
 def experiment_of(folder: Path) -> Experiment:
