@@ -25,6 +25,9 @@ def test_a_config_opens_with_a_letter_and_says_its_kind(path):
         "hazard_matrix",
         "hazard_log",
         "lifecycle",
+        "soup",
+        "document_kinds",
+        "effects",
     }
 
 

@@ -144,6 +144,8 @@ def signature_faults(
         Keys it is checked by.
     """
     said = record.get("signed_by", [])
+    if not said and record.get("grade") == "signed":
+        return [f"{record['id']} says that it is signed, and names nobody"]
     if not said:
         return [f"{record['id']} is not signed: {record.get('grade', 'recorded')}"]
     if "envelope" not in attached:
@@ -183,16 +185,18 @@ def _vouching(
     """Return what is wrong with what vouches for the decision, and who does."""
     record = line["record"]
     faults, notes = _in_ledger(manifest, line)
-    is_known = bool(notes) and not faults
+    is_known = bool(notes)
     attached = {key: value for key, value in line.items() if key not in ("record", "sha256")}
     try:
         unsigned = signature_faults(record, attached, _ring(folder, record["use_case"]))
     except LedgerError as fault:
         unsigned = [fault.what]
     if not unsigned:
-        people = ", ".join(f"{s['person']} ({s['role']})" for s in record["signed_by"])
-        notes.append(f"signed by {people}, by the keys of the ring in this bundle")
-    elif record.get("signed_by") or not is_known:
+        notes += [
+            f"signed by {s['person']} as {s['role']}, key {s['key_id'][:16]} of the ring in here"
+            for s in record["signed_by"]
+        ]
+    elif record.get("signed_by") or record.get("grade") == "signed":
         faults += unsigned
     if unsigned and not is_known:
         faults.append(f"no ledger here holds {record['id']}, and no signature vouches for it")
