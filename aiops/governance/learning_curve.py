@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops import home
 from aiops.config import Experiment
 from aiops.errors import ConfigError, DataError
 from aiops.governance.feasibility import SCHEMA_VERSION, latest, write_answer
@@ -222,7 +223,11 @@ def curve_lines(result: dict[str, Any]) -> list[str]:
         lines.append(f"  no fit: {fit['reason']}")
     supports = {True: "supports R01", False: "speaks against R01", None: "does not settle R01"}
     word = supports[result["evidence"]["supports"]]
-    return [*lines, f"{result['evidence']['sentence']} ({word})", f"written: {result['file']}"]
+    return [
+        *lines,
+        f"{result['evidence']['sentence']} ({word})",
+        f"written: {home.home() / result['file']}",
+    ]
 
 
 def _require_table_model(experiment: Experiment, config_path: Path) -> None:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from aiops.data.cases import Cases
 
 TABLE = "the table of the cases"
-SOURCES = ("site", "scanner", "manufacturer", "vendor", "device", "protocol", "hospital", "machine")
-"""Names of attributes that say where a case comes from, besides those that vary by case."""
+SOURCES = (
+    "site", "hospital", "scanner", "manufacturer", "vendor", "device", "machine", "protocol",
+    "sequence", "projection", "view",
+)  # fmt: skip
+"""Words in the name or column of an attribute that says where a case comes from, and how."""
 
 
 def patients(cases: "Cases", *, per_year: float | None = None) -> Evidence:
@@ -181,7 +184,8 @@ def _contradictions(
 def missingness(cases: "Cases") -> Evidence | None:
     """Return the field that is missing most, by group too, and how many cases lack none (R03)."""
     fields = {f"raw:{n}": n for n in cases.attributes}
-    fields |= {c: c.removeprefix("x:") for c in cases.frame.columns if c.startswith("x:")}
+    features = [c for c in cases.frame.columns if c.startswith("x:")]
+    fields |= {c: n for c in features if (n := c.removeprefix("x:")) not in cases.attributes}
     if not fields:
         return None
     bound, enough = threshold_of("R03", "missing"), threshold_of("R03", "complete")
@@ -260,9 +264,12 @@ def groups(cases: "Cases") -> Evidence | None:
 
 def sources(cases: "Cases") -> Evidence | None:
     """Return how the cases are spread over sites, scanners and protocols (R02, R12)."""
+    experiment = cases.experiment
+    named = experiment.fairness.adjust_for if experiment.fairness else []
     found = []
-    for attribute, told in cases.experiment.data.attributes.items():
-        if told.per != "case" and attribute.lower() not in SOURCES:
+    for attribute, told in experiment.data.attributes.items():
+        words = f"{attribute} {told.column}".lower()
+        if attribute not in named and not any(word in words for word in SOURCES):
             continue
         spread = cases.frame[attribute].value_counts()
         if spread.empty:

@@ -1,0 +1,207 @@
+"""Feasibility of a made table with the traps of a real one: blanks, one scanner, no films."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from aiops.cli import cli
+from aiops.errors import ConfigError, DataError
+from aiops.governance.feasibility import Asked, assess, feasibility_lines, latest_feasibility
+from aiops.governance.reason_evidence import evidence_for
+
+CONFIG = {
+    "kind": "experiment",
+    "use_case": "made-wrist",
+    "task": "classification",
+    "data": {
+        "table": "films.csv",
+        "case": "film",
+        "patient": "patient",
+        "image": "films/{film}.png",
+        "modality": "xray",
+        "attributes": {
+            "sex": {"column": "sex"},
+            "age": {"column": "age", "per": "case", "bands": [0, 6, 18, 65]},
+            "scanner": {"column": "scanner", "per": "case"},
+        },
+    },
+    "targets": {
+        "scaphoid": {"label": "code", "positive": ["72B"]},
+        "fracture": {"label": "fracture", "positive": [1]},
+    },
+    "primary": {"target": "scaphoid", "metric": "roc_auc", "acceptable": 0.85},
+    "train": {"budget_minutes": 1},
+    "fairness": {"attributes": ["sex", "age", "scanner"], "margin": 0.05},
+}
+
+
+def films(n=600, ill=20):
+    rng = np.random.default_rng(0)
+    code = np.where(rng.random(n) < 0.6, "23r", "")
+    code[: 2 * ill : 2] = "72B"
+    fracture = np.where(code != "", "1", "")
+    fracture[np.flatnonzero(code != "")[-40:]] = ""  # a code, yet nobody ticked the box
+    return pd.DataFrame({
+        "film": [f"f{i}" for i in range(n)],
+        "patient": [f"p{i // 2}" for i in range(n)],
+        "sex": np.where(np.arange(n) // 2 % 2, "F", "M"),
+        "age": np.where(np.arange(n) < 580, 12, 3),
+        "scanner": np.where(np.arange(n) < 590, "S", "A"),
+        "code": code,
+        "fracture": fracture,
+        "other": "",
+    })  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path, home):
+    def make(frame=None, **blocks):
+        (films() if frame is None else frame).to_csv(tmp_path / "films.csv", index=False)
+        path = tmp_path / "made.yaml"
+        path.write_text(yaml.safe_dump({**CONFIG, **blocks}))
+        return path
+
+    return make
+
+
+def check(result, name):
+    return next(c for c in result["checks"] if c["id"] == name)
+
+
+def test_the_traps_are_found_and_support_their_reasons(config):
+    result = assess(config())
+    assert result["outcome"] == "fail"
+    assert [c["id"] for c in result["checks"]] == [
+        "patients", "images", "labels", "blanks", "missingness", "groups", "sources",
+    ]  # fmt: skip
+    assert check(result, "patients")["value"] == 20
+    assert check(result, "patients")["sentence"].startswith(
+        "20 patients have scaphoid; 100 are asked for. An AUC of 0.85 known to ±0.05 takes "
+    )
+    assert check(result, "images")["sentence"] == "The images of 0 of 600 cases are there."
+    blanks = check(result, "blanks")
+    assert "In 'fracture' only '1' is ever written: a blank, " in blanks["sentence"]
+    frame = films()
+    empty = frame["fracture"] == ""
+    assert blanks["value"] == pytest.approx((frame.loc[empty, "code"] != "").mean())
+    assert blanks["low"] > blanks["threshold"]
+    groups = check(result, "groups")
+    assert groups["outcome"] == "undecided"
+    assert groups["details"] == [{"few": ["age 0-5", "scanner A"],
+                                  "nobody": ["age 18-64", "age 65+"]}]  # fmt: skip
+    assert check(result, "sources")["code"] == "R12"
+    assert check(result, "sources")["sentence"].endswith(
+        "all others together are 10 cases of fewer than 8 patients, 0 of them with scaphoid. "
+        "Whether it holds elsewhere cannot be asked (100 patients are wanted)."
+    )
+    backed = [code for code, told in result["reasons"].items() if told["supports"]]
+    assert backed == ["R01", "R03", "R04"]
+
+
+def test_no_run_is_made_and_the_answer_is_found_again(config, home):
+    path = config()
+    result = assess(path)
+    assert not (home / "runs").exists()
+    kept = latest_feasibility("made-wrist")
+    assert kept == result
+    assert Path(kept["file"]).parent == Path("feasibility/made-wrist")
+    assert (home / kept["file"]).is_file()
+    assert latest_feasibility("never-asked") is None
+    again = assess(path)
+    assert again["file"] == result["file"]  # the same question has one answer
+    assert len(list((home / "feasibility" / "made-wrist").iterdir())) == 1
+
+
+def test_a_sound_table_passes(config):
+    rng = np.random.default_rng(1)
+    n = 4000
+    frame = films(n)
+    frame["code"] = np.where(rng.random(n) < 0.3, "72B", "23r")
+    frame["fracture"] = np.where(rng.random(n) < 0.3, "1", "0")
+    frame["scanner"] = np.where(rng.random(n) < 0.4, "A", "S")
+    frame["age"] = np.where(rng.random(n) < 0.5, 12, 30)
+    data = {**CONFIG["data"], "modality": "table", "features": {"numeric": ["age"]}}
+    data.pop("image")
+    bands = {"column": "age", "per": "case", "bands": [0, 18]}
+    data["attributes"] = {**data["attributes"], "age": bands}
+    result = assess(config(frame, data=data))
+    assert {c["id"]: c["outcome"] for c in result["checks"]} == dict.fromkeys(
+        ["patients", "labels", "missingness", "groups", "sources"], "pass"
+    )
+    assert result["outcome"] == "pass"
+    assert [c for c, told in result["reasons"].items() if told["supports"]] == []
+
+
+def test_years_are_told_when_the_yearly_number_is_known(config):
+    result = assess(config(), asked=Asked(per_year=16))
+    assert "At 16 a year the rest takes 5.0 years." in check(result, "patients")["sentence"]
+
+
+@pytest.mark.parametrize("ill", [1, 5, 7])
+def test_no_small_count_of_patients_is_told_or_kept(config, ill):
+    frame = films(ill=ill)
+    frame.loc[5:7, "sex"] = ""
+    result = assess(config(frame), asked=Asked(per_year=3))
+    patients = check(result, "patients")
+    assert patients["sentence"] == "fewer than 8 patients have scaphoid; 100 are asked for."
+    assert patients["value"] is None
+    assert patients["supports"] is True
+    sex = next(d for d in check(result, "missingness")["details"] if d["field"] == "sex")
+    assert sex["missing"] is None
+    assert (sex["low"], sex["high"]) == pytest.approx((0.0, 0.0239), abs=1e-3)
+    told = [c["sentence"] for c in result["checks"]]
+    counts = re.findall(r"\b([1-7]) (?:patients|cases|of them)", " ".join(told))
+    assert counts == []
+
+
+def test_a_reason_shows_what_was_found_of_it(config):
+    from aiops.governance.usecase import submit
+
+    assess(config())
+    case = submit("made-wrist", "Scaphoid fractures")
+    told = evidence_for("R04", case)
+    assert told["kind"] == "computed"
+    assert told["supports"] is True
+    assert told["sentence"].startswith("In 'fracture' only '1' is ever written")
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_the_command_prints_each_check_and_ends_with_3(config):
+    done = CliRunner().invoke(cli, ["feasibility", str(config())])
+    assert done.exit_code == 3, done.output
+    assert "fail      blanks: In 'fracture' only '1' is ever written" in done.output
+    assert "the data support: R01 INSUFFICIENT_DATA, R03 DATA_FRAGMENTED, R04" in done.output
+    as_json = CliRunner().invoke(cli, ["feasibility", str(config()), "--json"])
+    assert json.loads(as_json.output)["outcome"] == "fail"
+
+
+def test_a_segmentation_and_a_wrong_option_are_refused(config):
+    made = config(task="segmentation", targets={"bone": 1}, primary={"target": "bone",
+                  "metric": "dice"}, data={**CONFIG["data"], "label": "masks/{film}.png"})  # fmt: skip
+    with pytest.raises(ConfigError, match="this is a segmentation"):
+        assess(made)
+    with pytest.raises(ConfigError) as fault:
+        assess(config(), asked=Asked(readers="readers.csv:a"))
+    assert fault.value.what == "'readers.csv:a' names no table and columns"
+    assert fault.value.fix == "write TABLE:COLUMN_A:COLUMN_B[:PATIENT]"
+    with pytest.raises(DataError, match="the table is not there"):
+        assess(config(), asked=Asked(links=("nowhere.csv:id",)))
+
+
+def test_readers_and_links_are_further_checks(config, tmp_path):
+    pd.DataFrame({"a": list("yyny" * 10), "b": list("ynny" * 10)}).to_csv(
+        tmp_path / "read.csv", index=False
+    )
+    pd.DataFrame({"id": [f"p{i}" for i in range(150)]}).to_csv(tmp_path / "l.csv", index=False)
+    asked = Asked(readers=f"{tmp_path}/read.csv:a:b", links=(f"{tmp_path}/l.csv:id",))
+    result = assess(config(), asked=asked)
+    assert check(result, "link-1")["value"] == pytest.approx(0.5)
+    assert check(result, "link-1")["outcome"] == "fail"
+    assert check(result, "readers")["sentence"].startswith("Two readers of 40 cases agree by kappa")
+    assert "link-1" in "\n".join(feasibility_lines(result))

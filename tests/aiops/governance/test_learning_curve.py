@@ -1,0 +1,187 @@
+"""Learning curves: on whom they are scored, what they say of R01, and against scikit-learn."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+from sklearn.metrics import roc_auc_score
+
+from aiops.cli import cli
+from aiops.errors import ConfigError, DataError
+from aiops.governance.learning_curve import (
+    Aim,
+    Measured,
+    curve_lines,
+    evidence_of_curve,
+    latest_curve,
+    learning_curve,
+    weighted_auc,
+)
+from aiops.governance.power_law import fit_power_law
+from aiops.governance.reason_evidence import evidence_for
+
+CONFIG = {
+    "kind": "experiment",
+    "use_case": "made-table",
+    "task": "classification",
+    "data": {
+        "table": "rows.csv",
+        "case": "row",
+        "patient": "patient",
+        "modality": "table",
+        "features": {"numeric": ["a", "b", "c", "d"]},
+    },
+    "targets": {"ill": {"label": "ill", "positive": [1]}},
+    "primary": {"target": "ill", "metric": "roc_auc", "acceptable": 0.9},
+    "split": {"by": "patient", "test": 0.2, "tune": 0.3, "seed": 0},
+    "train": {"budget_minutes": 1, "architecture": "logistic"},
+}
+
+
+def rows(n=900, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 4))
+    ill = rng.random(n) < 1 / (1 + np.exp(-(x @ [1.2, 0.8, 0.4, 0.0] - 0.5)))
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    return frame.assign(row=np.arange(n), patient=np.arange(n) // 2, ill=ill.astype(int))
+
+
+@pytest.fixture
+def config(tmp_path, home):
+    def make(frame=None, **blocks):
+        (rows() if frame is None else frame).to_csv(tmp_path / "rows.csv", index=False)
+        path = tmp_path / "table.yaml"
+        path.write_text(yaml.safe_dump({**CONFIG, **blocks}))
+        return path
+
+    return make
+
+
+def test_the_curve_rises_and_is_kept(config, home):
+    result = learning_curve(config(), aim=Aim(seeds=3, per_year=50))
+    sizes = [p["n_patients"] for p in result["points"]]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == result["n_train"] == 225  # half of 450 patients
+    assert all(p["low"] <= p["score"] <= p["high"] for p in result["points"])
+    assert result["evidence"]["code"] == "R01"
+    assert result["scored_on"] == "135 patients set aside to tune on"
+    assert latest_curve("made-table") == result
+    assert not (home / "runs").exists()
+    assert not (home / "seals").exists()
+
+
+def test_a_sealed_case_moves_nothing(config):
+    """What the test list holds must not be seen in the curve."""
+    from aiops.data.cases import read_cases
+    from aiops.data.split import make_split
+    from aiops.reading import read_config
+
+    path, frame = config(), rows()
+    before = learning_curve(path, aim=Aim(seeds=3))
+    split = make_split(read_cases(read_config(path).experiment, config_path=path))
+    sealed = frame["row"].astype(str).isin(split.cases_in("test"))
+    frame.loc[sealed, list("abcd")] *= -50.0
+    after = learning_curve(config(frame), aim=Aim(seeds=3))
+    assert sealed.sum() > 100
+    assert after["points"] == before["points"]
+
+
+def test_weighted_auc_is_that_of_repeated_cases():
+    rng = np.random.default_rng(0)
+    y, score = rng.random(80) < 0.4, rng.integers(0, 12, 80) / 12.0
+    weights = rng.integers(0, 4, (5, 80))
+    got = weighted_auc(y, score, weights.astype(np.float32))
+    want = [roc_auc_score(np.repeat(y, w), np.repeat(score, w)) for w in weights]
+    assert got == pytest.approx(want)
+
+
+def measured(score):
+    n = np.array([50.0, 100, 200, 400, 800])
+    rng = np.random.default_rng(0)
+    replicates = score(n) + rng.normal(0, 0.001, (100, 5))
+    return Measured(n, score(n), replicates, 1600, 800, 300, "patients set aside")
+
+
+@pytest.mark.parametrize(
+    ("target", "per_year", "supports", "words"),
+    [
+        (0.80, None, False, "0.8 is wanted. It is reached."),
+        (0.95, 100, True, "no number of patients reaches it."),
+        (0.88, 10, True, "training patients reach it"),
+        (0.88, 4000, False, "At 4000 patients a year that is 0.7 years"),
+        (0.88, None, True, "How many come in a year was not said."),
+    ],
+)
+def test_what_a_curve_says_of_the_reason(target, per_year, supports, words):
+    points = measured(lambda n: 0.9 - 2 * n**-0.6)
+    law = fit_power_law(points.n, points.score, points.replicates)
+    found = evidence_of_curve(law, points, target, per_year)
+    assert words in found["sentence"]
+    assert found["supports"] is supports
+    assert found["n"] == 800
+
+
+def test_a_flat_curve_settles_nothing():
+    points = measured(lambda n: np.full(n.size, 0.7))
+    law = fit_power_law(points.n, points.score, points.replicates)
+    found = evidence_of_curve(law, points, 0.8, None)
+    assert found["supports"] is None
+    assert found["value"] is None
+    assert "How many more it takes is not told: the score does not surely rise" in found["sentence"]
+
+
+def test_fits_made_elsewhere_are_read(config, tmp_path):
+    rng = np.random.default_rng(0)
+    n = np.repeat([50.0, 100, 200, 400, 800], 4)
+    score = 0.9 - 2 * n**-0.6 + rng.normal(0, 0.002, n.size)
+    pd.DataFrame({"n_patients": n, "score": score}).to_csv(tmp_path / "fits.csv", index=False)
+    result = learning_curve(config(), aim=Aim(target=0.88), points=tmp_path / "fits.csv")
+    assert result["fit"]["state"] == "ok"
+    assert result["fit"]["a"] == pytest.approx(0.9, abs=0.02)
+    assert result["needed"]["low"] < 2154 < result["needed"]["high"]
+    assert result["scored_on"] == "the fits in fits.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("n_patients,score\n50,0.7\n50,0.71\n", "fewer than 3 fits with 50 patients"),
+        ("n_patients,score\n50,x\n", "n_patients and score must be numbers in each row"),
+        ("n_patients,auc\n50,0.7\n", "a column is not in the table: 'score'"),
+    ],
+)
+def test_wrong_fits_are_refused(config, tmp_path, text, what):
+    (tmp_path / "fits.csv").write_text(text)
+    with pytest.raises(DataError) as fault:
+        learning_curve(config(), points=tmp_path / "fits.csv")
+    assert fault.value.what.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "what"),
+    [
+        ({"primary": {"target": "ill", "metric": "brier", "acceptable": 0.2}},
+         "its primary metric is brier, not roc_auc"),
+        ({"primary": {"target": "ill", "metric": "roc_auc"}}, "no target is set"),
+        ({"split": {"by": "site", "column": "patient", "leave_one_out": True}},
+         "every patient is tested, so that nobody is left to score on"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_said(config, blocks, what):
+    with pytest.raises(ConfigError) as fault:
+        learning_curve(config(**blocks))
+    assert fault.value.what == what
+
+
+def test_the_command_prints_the_sentence_and_the_reason_shows_it(config):
+    from aiops.governance.usecase import submit
+
+    done = CliRunner().invoke(cli, ["learning-curve", str(config()), "--seeds", "3", "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.output)
+    assert curve_lines(result)[-2].startswith("With 225 training patients the score is 0.")
+    case = submit("made-table", "A table")
+    assert evidence_for("R01", case)["sentence"] == result["evidence"]["sentence"]

@@ -1,0 +1,70 @@
+"""The inverse power law: exact on its own curve, honest where there is none."""
+
+import math
+
+import numpy as np
+import pytest
+
+from aiops.governance.power_law import fit_power_law
+
+N = np.array([50.0, 100, 200, 400, 800, 1600])
+
+
+def noisy(rng, a=0.9, b=2.0, c=0.6, spread=0.004, n_boot=80):
+    """Return scores of a curve with noise, and replicates around them."""
+    score = a - b * N**-c + rng.normal(0, spread, N.size)
+    return score, score + rng.normal(0, spread, (n_boot, N.size))
+
+
+@pytest.mark.parametrize(("a", "b", "c"), [(0.9, 2.0, 0.6), (0.75, 0.8, 0.3), (0.98, 5.0, 1.0)])
+def test_a_curve_without_noise_is_found_again(a, b, c):
+    score = a - b * N**-c
+    law = fit_power_law(N, score, np.tile(score, (30, 1)))
+    assert (law.a, law.b, law.c) == pytest.approx((a, b, c), rel=1e-3)
+    target = a - b * 5000.0**-c
+    assert law.needed(target) == pytest.approx((5000, 5000, 5000), rel=1e-2)
+    assert law.score(5000) == pytest.approx(target)
+    assert law.band(5000) == pytest.approx((target, target), abs=1e-4)
+
+
+def test_a_target_above_the_plateau_takes_patients_without_end():
+    score = 0.9 - 2 * N**-0.6
+    law = fit_power_law(N, score, np.tile(score, (30, 1)))
+    assert law.needed(0.95) == (math.inf, math.inf, math.inf)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    truth, target, held, fitted = 0.9, 0.88, 0, 0
+    needed = (2.0 / (truth - target)) ** (1 / 0.6)
+    for _ in range(40):
+        law = fit_power_law(N, *noisy(rng))
+        fitted += law.state == "ok"
+        if law.state == "ok":
+            _, low, high = law.needed(target)
+            held += low <= needed <= high
+    assert fitted >= 36
+    assert held / fitted >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("n", "score", "reason"),
+    [
+        (N[:3], 0.9 - 2 * N[:3] ** -0.6, "3 sizes; a curve of three parameters takes 4"),
+        (N, np.full(N.size, 0.7), "the score does not surely rise"),
+        (N, 0.9 - 0.02 * np.arange(N.size), "the score does not surely rise"),
+        (N, np.array([0.6, 0.61, 0.60, 0.61, 0.60, 0.9]), "the curve misses the scores by more"),
+    ],
+    ids=["few", "flat", "falling", "a step"],
+)
+def test_where_there_is_no_curve_it_says_so(n, score, reason):
+    rng = np.random.default_rng(0)
+    law = fit_power_law(n, score, score + rng.normal(0, 0.003, (50, n.size)))
+    assert law.state == "no_fit"
+    assert law.reason.startswith(reason)
+    assert all(math.isnan(x) for x in law.needed(0.8))
+
+
+def test_arrays_that_differ_are_refused():
+    with pytest.raises(ValueError, match=r"n \(6,\), score \(5,\), replicates \(2, 6\) differ"):
+        fit_power_law(N, N[:5], np.ones((2, 6)))
