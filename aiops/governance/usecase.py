@@ -331,7 +331,7 @@ def _use_case(
         decisions=tuple(record["id"] for record in decisions),
         approved_by=approvals[-1]["id"] if approvals else "",
         expires_at=expires,
-        is_lapsed=not ended and expires is not None and expires < date.today().isoformat(),
+        is_lapsed=not ended and expires is not None and expires <= date.today().isoformat(),
         conditions=conditions,
         conditions_open=sum(condition.status == "open" for condition in conditions),
         edited=tuple(f"{e['at'][:10]} {e['by']}: {', '.join(e['changes'])}" for e in edits),

@@ -76,6 +76,8 @@ def move(slug: str, to_state: str, **changes: Any) -> None:
     case = usecase.find(slug)
     if case.state == "submitted" and not case.decisions:
         record_decision(propose("re-review", slug, rationale="Look again.", by="Board"))
+        if to_state == "triage":
+            return
     record = dict(ledger.read_all()[-1])
     follows = [r["id"] for r in ledger.read_all() if r["case_id"] == case.id][-1]
     number = 1 + len(ledger.read_all())

@@ -1,0 +1,138 @@
+from datetime import date, timedelta
+
+import pytest
+
+from aiops.errors import ConfigError, GateError
+from aiops.governance import basis, ledger, usecase
+from aiops.governance.conditions import close
+from aiops.governance.decision import propose, record_decision
+
+GATES = {
+    "policy_version": "1.0.0",
+    "policy_sha256": "7" * 64,
+    "valid_months": 12,
+    "outcome": "undecided",
+    "items": [
+        {"id": "dpia", "check": "document", "outcome": "undecided", "reason": "not there",
+         "would_decide": "the assessment", "file": "", "value": "", "threshold": "",
+         "figures": []},
+    ],
+    "evaluated": {},
+}  # fmt: skip
+SOON = date.today() + timedelta(days=30)
+
+
+@pytest.fixture
+def approved(stand, monkeypatch):
+    """A case approved at G0 with two conditions."""
+    monkeypatch.setattr(
+        basis, "answered", lambda step, case, run_dir: {**GATES, "policy": step.policy}
+    )
+    stand("triage")
+    return approve("G0")
+
+
+def approve(gate, due=SOON):
+    return record_decision(
+        propose(
+            "approve-with-conditions", "ct-triage", gate=gate, rationale="Go on.", by="Board",
+            conditions=[f"dpia: bring it; Dr Okafor; {due}", f"general: train; Ana; {due}"],
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def paper(tmp_path):
+    path = tmp_path / "dpia.pdf"
+    path.write_bytes(b"assessed")
+    return path
+
+
+def on(monkeypatch, day):
+    class Day(date):
+        @classmethod
+        def today(cls):
+            return day
+
+    monkeypatch.setattr("aiops.governance.conditions.date", Day)
+    monkeypatch.setattr("aiops.governance.usecase.date", Day)
+
+
+def test_a_condition_is_met_by_what_is_brought(approved, paper):
+    assert approved.conditions[0].waived_by == "Board"
+    assert approved.conditions[1].waived_by == ""
+    case = usecase.find("ct-triage")
+    assert [(c.id, c.status, c.owner) for c in case.conditions] == [
+        ("C1", "open", "Dr Okafor"), ("C2", "open", "Ana"),
+    ]  # fmt: skip
+    case = close("met", "ct-triage", "C1", by="Dr Okafor", evidence=paper)
+    assert [c.status for c in case.conditions] == ["met", "open"]
+    assert case.conditions_open == 1
+    assert case.conditions[0].closed_by == "Dr Okafor"
+    [event] = ledger.read_all(ledger.CONDITIONS)
+    assert (event["evidence"], len(event["evidence_sha256"])) == ("dpia.pdf", 64)
+    # The decision itself is as it was recorded.
+    assert [c["status"] for c in ledger.read_all()[-1]["conditions"]] == ["open", "open"]
+
+
+def test_a_condition_is_met_once_and_with_something(approved, paper):
+    with pytest.raises(GateError, match="C1 asks for something to be brought: bring it"):
+        close("met", "ct-triage", "C1", by="Dr Okafor")
+    close("met", "ct-triage", "C1", by="Dr Okafor", evidence=paper)
+    with pytest.raises(GateError, match=f"C1 of {approved.id} is closed: met, .*, by Dr Okafor"):
+        close("lapse", "ct-triage", "C1", by="Ana")
+    assert len(ledger.read_all(ledger.CONDITIONS)) == 1
+
+
+def test_a_condition_that_is_given_up_is_overdue_until_it_is_met(approved, paper):
+    case = close("lapse", "ct-triage", "C2", by="Ana")
+    assert [c.id for c in case.overdue] == ["C2"]
+    assert case.warnings == [f"overdue: C2 train (Ana, {SOON})"]
+    with pytest.raises(GateError, match="is closed: lapse"):
+        close("lapse", "ct-triage", "C2", by="Ana")
+    assert close("met", "ct-triage", "C2", by="Ana", evidence=paper).overdue == ()
+
+
+def test_a_day_that_has_gone_by_makes_it_overdue(approved, monkeypatch):
+    on(monkeypatch, SOON)
+    assert usecase.find("ct-triage").overdue == ()
+    on(monkeypatch, SOON + timedelta(days=1))
+    assert [c.id for c in usecase.find("ct-triage").overdue] == ["C1", "C2"]
+
+
+def test_an_approval_lapses(approved, monkeypatch):
+    ends = approved.expires_at
+    assert usecase.find("ct-triage").expires_at == str(ends)
+    on(monkeypatch, ends - timedelta(days=1))
+    assert not usecase.find("ct-triage").is_lapsed
+    on(monkeypatch, ends)
+    case = usecase.find("ct-triage")
+    assert case.is_lapsed
+    assert case.warnings[0] == f"lapsed: {approved.id} ended on {ends}"
+
+
+def test_conditions_of_two_steps_stand_side_by_side_and_are_named_apart(approved, paper):
+    second = approve("G1")
+    case = usecase.find("ct-triage")
+    assert [c.id for c in case.conditions] == [
+        f"{record.id}/{number}" for record in (approved, second) for number in ("C1", "C2")
+    ]
+    case = close("met", "ct-triage", f"{approved.id}/C1", by="Ana", evidence=paper)
+    assert [c.status for c in case.conditions] == ["met", "open", "open", "open"]
+
+
+def test_a_closed_case_has_no_conditions_left(approved):
+    learnt = {"reasons": ["R19"], "lessons": ["Ask."], "revisit_if": ["kappa>=0.7"]}
+    record_decision(propose("reject", "ct-triage", rationale="No funds.", by="Board", **learnt))
+    assert usecase.find("ct-triage").conditions == ()
+    assert usecase.find("ct-triage").warnings == []
+
+
+def test_what_is_not_there_is_said(approved, paper, stand):
+    with pytest.raises(ConfigError, match="'C3' is not known"):
+        close("met", "ct-triage", "C3", by="Ana", evidence=paper)
+    with pytest.raises(ConfigError, match="somebody says so"):
+        close("met", "ct-triage", "C1", by=" ", evidence=paper)
+    stand("triage", slug="mr-triage")
+    with pytest.raises(ConfigError, match="mr-triage has no conditions"):
+        close("met", "mr-triage", "C1", by="Ana", evidence=paper)
