@@ -304,7 +304,7 @@ def test_no_hidden_count_can_be_computed_back(table, policy):
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cohorts, policies)
 def test_no_hidden_count_can_be_computed_back_in_many_cohorts(table, policy):
     attack(table, policy)
