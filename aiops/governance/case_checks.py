@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from aiops.config import Config
 from aiops.governance.dossier import REGISTER, Dossier
-from aiops.governance.evidence import Answer, listed
+from aiops.governance.evidence import Answer, Outcome, listed, worst
 from aiops.governance.revisit import FAILS, HOLDS, answer, parse
 from aiops.governance.run_checks import Nothing
 
@@ -45,6 +45,13 @@ class Fact(Config):
     @classmethod
     def _can_be_checked(cls, holds: str) -> str:
         return parse(holds).text
+
+
+class Feasible(Config):
+    """Reasons for a no that feasibility must not support, and how old its figures may be."""
+
+    against: tuple[str, ...] = Field(min_length=1, description="Codes of reasons.yaml.")
+    at_most_months: int = Field(default=12, ge=1)
 
 
 class Step(Config):
@@ -108,6 +115,34 @@ def prior_search(dossier: Dossier, asked: Nothing) -> Answer:
         settles = "`aiops document add --kind prior_search` with what is other this time"
         return Answer("undecided", value, threshold, reason, settles, REGISTER)
     return Answer("pass", value, threshold, "it says which case it tries again", "", REGISTER)
+
+
+def feasible(dossier: Dossier, asked: Feasible) -> Answer:
+    """Answer whether the figures of `aiops feasibility` speak against a reason to say no."""
+    threshold = f"figures that speak against {', '.join(asked.against)}"
+    settles = "`aiops feasibility CONFIG` on the data there are"
+    told = dossier.feasibility
+    if told is None:
+        reason = "nobody asked `aiops feasibility` for this case"
+        return Answer("undecided", "not asked", threshold, reason, settles, REGISTER)
+    day = date.fromisoformat(str(told["created_at"])[:10])
+    value = f"{told['file']} of {day}"
+    if months_after(day, asked.at_most_months) < dossier.asked_on:
+        reason = f"its figures are older than {asked.at_most_months} months"
+        return Answer("undecided", value, threshold, reason, settles, REGISTER)
+    found: list[tuple[Outcome, str]] = []
+    for code in asked.against:
+        one = told["reasons"].get(code)
+        if one is None:
+            found.append(("undecided", f"{code}: no figures"))
+        else:
+            outcomes: dict[Any, Outcome] = {True: "fail", False: "pass"}
+            outcome = outcomes.get(one["supports"], "undecided")
+            found.append((outcome, f"{code}: {one['sentence']}"))
+    outcome = worst(one for one, _ in found)
+    reasons = listed([reason for one, reason in found if one == outcome])
+    settles = {"pass": "", "fail": "other data, or another question"}.get(outcome, settles)
+    return Answer(outcome, value, threshold, reasons, settles, REGISTER)
 
 
 def labels_done(dossier: Dossier, asked: Labelled) -> Answer:

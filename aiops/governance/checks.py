@@ -85,6 +85,7 @@ CHECKS: dict[str, Check] = {
     "field_filled": CaseCheck(case_checks.field_filled, case_checks.Fields, "stated"),
     "date_fresh": CaseCheck(case_checks.date_fresh, case_checks.Fresh, "stated"),
     "fact_holds": CaseCheck(case_checks.fact_holds, case_checks.Fact, "stated"),
+    "feasible": CaseCheck(case_checks.feasible, case_checks.Feasible),
     "labels_done": CaseCheck(case_checks.labels_done, case_checks.Labelled),
     "prior_search": CaseCheck(case_checks.prior_search),
     "step_approved": CaseCheck(case_checks.step_approved, case_checks.Step),

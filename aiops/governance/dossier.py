@@ -4,9 +4,10 @@ The register goes on changing; a gate that was asked from it must not. So its fi
 state, its papers by hash and the decisions so far are written beside the answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from aiops.errors import ConfigError
@@ -14,7 +15,7 @@ from aiops.files import plain
 from aiops.governance import documents, ledger, usecase
 from aiops.governance.hazards import read_hazards, read_matrix
 from aiops.governance.revisit import NOBODY, read_facts
-from aiops.provenance import json_hash
+from aiops.provenance import content_hash, json_hash
 
 REGISTER = "register"
 """Name under which a gate binds what the register said."""
@@ -44,6 +45,8 @@ class Dossier:
         Former cases that are like it; None where nobody looked.
     hazards : mapping, optional
         The newest hazard log as the matrix of that day rates it; None without one.
+    feasibility : mapping, optional
+        What the newest `aiops feasibility` found for each reason; None where nobody asked it.
     """
 
     asked_on: date
@@ -53,6 +56,7 @@ class Dossier:
     decisions: tuple[Mapping[str, Any], ...] = ()
     like: tuple[Mapping[str, Any], ...] | None = None
     hazards: Mapping[str, Any] | None = None
+    feasibility: Mapping[str, Any] | None = None
 
     def fact(self, name: str) -> Any:
         """Return what is known under a name; None where nobody is named and nothing is said."""
@@ -99,11 +103,12 @@ def dossier_from(snapshot: Mapping[str, Any]) -> Dossier:
         decisions=tuple(snapshot["decisions"]),
         like=None if like is None else tuple(like),
         hazards=snapshot["hazards"],
+        feasibility=snapshot["feasibility"],
     )
 
 
 def read_dossier(
-    slug_or_id: str, *, today: date | None = None, search: bool = False
+    slug_or_id: str, *, today: date | None = None, asked: Collection[str] = ()
 ) -> Dossier | None:
     """Read what the register says of a case today; None where it is not registered.
 
@@ -113,8 +118,8 @@ def read_dossier(
         The case.
     today : date, optional
         The day that is asked from.
-    search : bool, default=False
-        Whether to look for former cases that are like it.
+    asked : collection of str
+        Checks that will ask; what only some of them want is looked for only then.
     """
     case = usecase.registered(slug_or_id)
     if case is None:
@@ -129,8 +134,9 @@ def read_dossier(
         stated=_plain_facts(read_facts().get(case.slug, {})),
         documents=papers,
         decisions=tuple(_told(r) for r in ledger.read_all() if r["case_id"] == case.id),
-        like=_like(case) if search else None,
+        like=_like(case) if "prior_search" in asked else None,
         hazards=_rated(newest(papers, HAZARD_LOG)),
+        feasibility=_feasibility(case.slug) if "feasible" in asked else None,
     )
 
 
@@ -168,6 +174,24 @@ def _like(case: usecase.UseCase) -> tuple[Mapping[str, Any], ...]:
     told = f"{case.title} {case.problem} {case.specialty} {case.modality}"
     found = tried_before(told, without=case.id, most=3)
     return tuple({"id": one.id, "slug": one.slug, "state": one.state} for one in found)
+
+
+def _feasibility(slug: str) -> dict[str, Any] | None:
+    from aiops.governance.feasibility import latest_feasibility
+
+    found = latest_feasibility(slug)
+    if found is None:
+        return None
+    reasons = {
+        code: {name: told[name] for name in ("supports", "sentence")}
+        for code, told in found["reasons"].items()
+    }
+    return {
+        "file": Path(found["file"]).name,
+        "sha256": content_hash(Path(found["file"])),
+        "created_at": found["created_at"],
+        "reasons": reasons,
+    }
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:

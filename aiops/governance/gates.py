@@ -12,7 +12,7 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import read_json, write_json
 from aiops.governance import usecase
 from aiops.governance.checks import CHECKS, RunCheck
-from aiops.governance.dossier import read_dossier
+from aiops.governance.dossier import Dossier, read_dossier
 from aiops.governance.lifecycle import GateStep, read_lifecycle
 from aiops.governance.policy import GatePolicy, check_answer, evaluate_gate, read_policy
 from aiops.provenance import json_hash
@@ -128,8 +128,8 @@ def _counted(counts: dict[str, int], n: int) -> str:
     return ", ".join([*told, f"{n - sum(counts.values())} pass"])
 
 
-def _dossier(policy: GatePolicy, slug: str) -> Any:
-    return read_dossier(slug, search=policy.asks_search) if policy.asks_case else None
+def _dossier(policy: GatePolicy, slug: str) -> Dossier | None:
+    return read_dossier(slug, asked=policy.checks) if policy.asks_case else None
 
 
 def _require_own(run_dir: Path, slug: str) -> None:

@@ -106,9 +106,9 @@ class GatePolicy(Config):
         return any(isinstance(check, CaseCheck) or check.reads_case for check in checks)
 
     @property
-    def asks_search(self) -> bool:
-        """Whether former cases must be looked for."""
-        return any(item.check == "prior_search" for item in self.items)
+    def checks(self) -> frozenset[str]:
+        """Names of the checks that answer it."""
+        return frozenset(item.check for item in self.items)
 
     @property
     def files(self) -> tuple[str, ...]:

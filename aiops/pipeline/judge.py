@@ -18,7 +18,7 @@ def judge_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     policy = read_policy(experiment.gate)
     dossier = None
     if policy.asks_case:
-        dossier = read_dossier(experiment.use_case, search=policy.asks_search)
+        dossier = read_dossier(experiment.use_case, asked=policy.checks)
     answer = evaluate_gate(policy, workspace.folder, experiment, dossier)
     write_json(workspace.path("gates.json"), answer)
     return answer

@@ -1,0 +1,121 @@
+import pytest
+import yaml
+
+from aiops.errors import ConfigError
+from aiops.governance.effects import (
+    Effect,
+    Effects,
+    aliases_after,
+    apply,
+    effects_of,
+    read_effects,
+)
+from aiops.governance.lifecycle import read_lifecycle
+
+A, B = "a" * 64, "b" * 64
+
+
+def record(effect, digest=A, number=1):
+    return {"id": f"DEC-2026-{number:04d}", "use_case": "wrist", "effect": effect,
+            "subject": [{"digest": digest}] if digest else []}  # fmt: skip
+
+
+def done(effects):
+    return [(e.verb, e.alias, e.digest) for e in effects]
+
+
+def test_every_effect_of_the_lifecycle_is_told():
+    cycle = read_lifecycle()
+    named = {step.effect for step in cycle.gates.values()}
+    named |= {outcome.effect for outcome in cycle.outcomes.values()}
+    assert named - {""} == set(read_effects().effects)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("G0", []),
+        ("G3", [("freeze", "", A)]),
+        ("G4", [("set", "silent", A)]),
+        ("G5", [("drop", "silent", ""), ("set", "limited", A)]),
+        ("G6", [("drop", "silent", ""), ("drop", "limited", ""), ("set", "live", A)]),
+    ],
+)
+def test_what_the_approval_of_a_step_does(step, expected):
+    assert done(effects_of(record(read_lifecycle().effect("approve", step)))) == expected
+
+
+@pytest.mark.parametrize("outcome", ["suspend", "defer", "reject", "discontinue", "retire"])
+def test_what_takes_it_out_of_use_takes_every_alias(outcome):
+    effect = read_lifecycle().effect(outcome)
+    told = done(effects_of(record(effect, digest="")))
+    assert told == [("drop", name, "") for name in ("silent", "limited", "live")]
+
+
+def test_a_resumption_brings_back_the_last_alias():
+    earlier = [record("alias silent"), record("alias limited", B, 2),
+               record("remove_alias", "", 3)]  # fmt: skip
+    told = effects_of(record("restore_alias", "", 4), earlier)
+    assert done(told) == [("drop", "silent", ""), ("set", "limited", B)]
+    assert {e.decision for e in told} == {"DEC-2026-0004"}
+    assert effects_of(record("restore_alias", ""), []) == []
+
+
+def test_bytes_frozen_anew_are_not_what_was_approved():
+    earlier = [record("alias live"), record("freeze_digest", B, 2)]
+    assert effects_of(record("restore_alias", "", 3), earlier) == []
+
+
+def test_aliases_are_folded_from_the_decisions():
+    story = [record("freeze_digest"), record("alias silent"), record("alias limited")]
+    assert aliases_after(story) == {"limited": A}
+    story.append(record("remove_alias", ""))
+    assert aliases_after(story) == {}
+    story.append(record("restore_alias", ""))
+    assert aliases_after(story) == {"limited": A}
+
+
+def test_apply_does_each_and_says_so():
+    seen = []
+    told = apply(
+        effects_of(record("alias limited")),
+        set_alias=lambda *said: seen.append(said),
+        drop_alias=lambda *said: seen.append(said),
+    )
+    assert seen == [("wrist", "silent"), ("wrist", "limited", A)]
+    assert told == [
+        "alias silent of wrist is taken away",
+        f"alias limited of wrist points to {A[:12]}",
+    ]
+
+
+def test_freezing_calls_nobody_and_is_told():
+    frozen = [Effect("freeze", "", "wrist", A, "DEC-2026-0001")]
+    assert apply(frozen, set_alias=None, drop_alias=None) == [
+        f"the digest {A[:12]} of wrist is frozen"
+    ]
+
+
+def test_an_approval_without_bytes_is_refused():
+    with pytest.raises(ConfigError, match="names no bytes, so there is nothing to freeze"):
+        effects_of(record("freeze_digest", ""))
+    with pytest.raises(ConfigError, match="nothing to point to"):
+        effects_of(record("alias live", ""))
+
+
+def test_an_effect_nobody_described_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match="'alias slient' is not known") as caught:
+        effects_of(record("alias slient"))
+    assert "alias silent" in caught.value.fix
+
+
+def test_no_effect_is_no_deed():
+    assert effects_of(record("")) == []
+    assert effects_of({"id": "DEC-2026-0001", "use_case": "wrist", "subject": []}) == []
+
+
+def test_an_alias_that_is_not_described_is_refused():
+    told = yaml.safe_load(read_effects().model_dump_json())
+    told["effects"]["alias live"]["set"] = "live2"
+    with pytest.raises(ValueError, match="no such alias: live2"):
+        Effects.model_validate(told)
