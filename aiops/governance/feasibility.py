@@ -114,7 +114,7 @@ def latest(use_case: str, kind: str) -> dict[str, Any] | None:
     """Return the newest answer of a kind, ``feasibility`` or ``learning-curve``."""
     folder = folder_of(use_case)
     paths = folder.glob(f"*-{kind}-*.json") if folder.is_dir() else []
-    told = [{**read_json(path), "file": _place(path)} for path in paths]
+    told = [{**read_json(path), "file": str(path)} for path in paths]
     return max(told, key=lambda one: one["created_at"], default=None)
 
 
@@ -136,7 +136,7 @@ def feasibility_lines(result: dict[str, Any]) -> list[str]:
     lines.append(f"feasibility: {result['outcome']}")
     if backed:
         lines.append("the data support: " + ", ".join(f"{c} {names[c].name}" for c in backed))
-    return [*lines, f"written: {home.home() / result['file']}"]
+    return [*lines, f"written: {result['file']}"]
 
 
 def write_answer(result: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -146,13 +146,7 @@ def write_answer(result: dict[str, Any], kind: str) -> dict[str, Any]:
     name = f"{whole['created_at'][:10]}-{kind}-{json_hash(told)[:8]}.json"
     path = folder_of(whole["use_case"]) / name
     write_json(path, whole)
-    return {**whole, "file": _place(path)}
-
-
-def _place(path: Path) -> str:
-    """Return a path as a record may name it: from AIOPS_HOME on."""
-    return path.relative_to(home.home()).as_posix()
-
+    return {**whole, "file": str(path)}
 
 def _check(name: str, question: str, found: Evidence) -> dict[str, Any]:
     return {"id": name, "question": question, "outcome": _OUTCOME[found["supports"]], **found}

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops import home
 from aiops.config import Experiment
 from aiops.errors import ConfigError, DataError
 from aiops.governance.feasibility import SCHEMA_VERSION, latest, write_answer
@@ -67,8 +66,8 @@ class Measured:
         Mean over the draws.
     replicates : ndarray, shape (n_boot, n_sizes)
         The same in each bootstrap replicate.
-    n_all, n_train, n_tune : int
-        Patients of the whole cohort, of its training part, and of the part that scores.
+    n_all, n_train : int
+        Patients of the whole cohort and of its training part.
     scored_on : str
         On whom.
     """
@@ -78,7 +77,6 @@ class Measured:
     replicates: NDArray[np.float64]
     n_all: int
     n_train: int
-    n_tune: int
     scored_on: str
 
 
@@ -226,7 +224,7 @@ def curve_lines(result: dict[str, Any]) -> list[str]:
     return [
         *lines,
         f"{result['evidence']['sentence']} ({word})",
-        f"written: {home.home() / result['file']}",
+        f"written: {result['file']}",
     ]
 
 
@@ -271,7 +269,7 @@ def _measure(experiment: Experiment, config_path: Path, asked: Aim, progress: Pr
     mean, replicates = _aucs([scores[n] for n in usable], tune, asked, rng)
     n_tune = int(tune["patient_id"].nunique())
     return Measured(
-        np.array(usable, float), mean, replicates, n_all, len(people), n_tune,
+        np.array(usable, float), mean, replicates, n_all, len(people),
         f"{count(n_tune)} patients set aside to tune on",
     )  # fmt: skip
 
@@ -399,4 +397,4 @@ def _read(points: Path, asked: Aim) -> Measured:
     drawn = [f[rng.integers(0, len(f), (asked.n_boot, len(f)))].mean(axis=1) for f in fits]
     most = int(sizes[-1])
     mean = np.array([f.mean() for f in fits])
-    return Measured(sizes, mean, np.array(drawn).T, most, most, 0, f"the fits in {points.name}")
+    return Measured(sizes, mean, np.array(drawn).T, most, most, f"the fits in {points.name}")

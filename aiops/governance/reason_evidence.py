@@ -208,8 +208,11 @@ def _kept(code: str, *, case: "UseCase | None", **_: Any) -> Evidence | None:
     from aiops.governance.feasibility import latest_feasibility
 
     found = latest_feasibility(case.slug) if case else None
-    kept: Evidence | None = (found or {}).get("reasons", {}).get(code)
-    return kept
+    if found is None or code not in found["reasons"]:
+        return None
+    told: Evidence = found["reasons"][code]
+    table = f"table sha256 {found['table_sha256'][:16]}"
+    return {**told, "source": f"{told['source']}; {Path(found['file']).name}, {table}"}
 
 
 def _people(code: str, **inputs: Any) -> Evidence | None:
@@ -228,8 +231,10 @@ def _curve(code: str, *, case: "UseCase | None", **_: Any) -> Evidence | None:
     from aiops.governance.learning_curve import latest_curve
 
     found = latest_curve(case.slug) if case else None
-    kept: Evidence | None = (found or {}).get("evidence")
-    return kept if kept and kept["code"] == code else None
+    if found is None:
+        return None
+    told: Evidence = found["evidence"]
+    return {**told, "source": f"{told['source']}; {Path(found['file']).name}"}
 
 
 SOURCES: dict[str, tuple[Source, ...]] = {

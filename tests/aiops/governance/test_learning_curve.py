@@ -102,7 +102,7 @@ def measured(score):
     n = np.array([50.0, 100, 200, 400, 800])
     rng = np.random.default_rng(0)
     replicates = score(n) + rng.normal(0, 0.001, (100, 5))
-    return Measured(n, score(n), replicates, 1600, 800, 300, "patients set aside")
+    return Measured(n, score(n), replicates, 1600, 800, "patients set aside")
 
 
 @pytest.mark.parametrize(
