@@ -7,8 +7,10 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import read_json, write_json
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
+from aiops.governance.documents import add_document
 from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.governance.record import DecisionRecord, parse_condition
+from aiops.provenance import content_hash
 
 NEXT_YEAR = date.today() + timedelta(days=300)
 FAIRNESS = f"fairness: 34 more men in the test; Dr Okafor; {NEXT_YEAR}"
@@ -294,3 +296,94 @@ def test_a_gate_that_binds_fewer_files_or_is_no_gate_is_refused(gated):
     assert "metrics.parquet" in refused("approve", run_dir=folder).what
     write_json(folder / "gates.json", {"outcome": "pass"})
     assert refused("approve", run_dir=folder).what == "gates.json is not what a gate writes"
+
+
+@pytest.mark.parametrize("outcome", ["reject", "discontinue", "defer"])
+def test_turning_down_keeps_what_was_learnt_and_what_would_change_it(home, outcome):
+    usecase.submit("chest-effusion", "Effusion on chest films")
+    fault = refused(outcome, ConfigError, reasons=["R13"], lessons=[])
+    assert fault.what == f"{outcome} needs a lesson: what the next team should know"
+    fault = refused(outcome, ConfigError, reasons=["R13"], revisit_if=[])
+    assert fault.what == f"{outcome} needs what would make it worth another look"
+    fault = refused(outcome, ConfigError, reasons=["R13"], revisit_if=["when things are better"])
+    assert "cannot be checked by a machine" in fault.what
+
+
+def test_a_proposal_is_recorded_once(home):
+    usecase.submit("chest-effusion", "Effusion on chest films")
+    told = propose("re-review", "chest-effusion", rationale="Look again.", by="Board")
+    first = record_decision(told)
+    with pytest.raises(GateError) as caught:
+        record_decision(told)
+    assert caught.value.what == f"this proposal was recorded already, as {first.id}"
+    assert len(ledger.read_all()) == 1
+
+
+def test_steps_that_nobody_approved_are_told(gated):
+    record = decided("approve", run_dir=gated())
+    assert (record.gate_step, record.gates_skipped) == ("G4", ("G0", "G1", "G2", "G3"))
+    assert (record.grade, record.effect) == ("recorded", "alias silent")
+    assert record.signatures_required == ("cso", "clinical lead", "fairness reviewer")
+
+
+def test_an_approval_at_silent_running_can_be_renewed(gated):
+    folder = gated()
+    first = decided("approve", run_dir=folder)
+    second = decided("approve", run_dir=folder)
+    assert (second.follows, second.from_state, second.to_state) == (
+        first.id, "silent_prospective", "silent_prospective",
+    )  # fmt: skip
+
+
+def test_a_gate_step_is_not_passed_from_elsewhere(home, open_gates):
+    usecase.submit("chest-effusion", "Effusion on chest films")
+    fault = refused("approve", gate="G5")
+    assert fault.what == "approve at G5 is not possible from submitted"
+    assert fault.fix.startswith("from submitted: approve at G0, re-review, defer")
+
+
+HAZARDS = """
+kind: hazard_log
+use_case: chest-effusion
+hazards:
+  - {id: HZ-001, hazard: An effusion is missed, causes: [thin film], effect: No drain,
+     harm: Breathless, severity: major, likelihood: medium, controls: [second reader],
+     residual_likelihood: LIKELIHOOD}
+"""
+
+
+def test_a_risk_that_may_not_be_left_refuses_an_approval(gated, tmp_path):
+    folder = gated()
+    log = tmp_path / "hazards.yaml"
+    log.write_text(HAZARDS.replace("LIKELIHOOD", "medium").replace("major", "catastrophic"))
+    fault = refused("approve", run_dir=folder, hazards=log)
+    assert fault.what == ("a risk is left that may not be left, so approve is refused: HZ-001 at 4")
+    assert fault.fix == "control it and rate it again, or reject with reason R14"
+    rejected = decided("reject", reasons=["R14"], hazards=log)
+    assert rejected.hazards_open_by_level == {"1": 0, "2": 0, "3": 0, "4": 1, "5": 0}
+
+
+def test_a_controlled_hazard_is_counted_with_the_log_s_hash(gated, tmp_path):
+    log = tmp_path / "hazards.yaml"
+    log.write_text(HAZARDS.replace("LIKELIHOOD", "low"))
+    record = decided("approve", run_dir=gated(), hazards=log)
+    assert record.hazards_open_by_level == {"1": 0, "2": 0, "3": 1, "4": 0, "5": 0}
+    assert record.hazards_sha256 == content_hash(log)
+
+
+def test_papers_of_the_case_are_named_by_their_bytes(gated, tmp_path):
+    folder = gated()
+    paper = tmp_path / "dpia.pdf"
+    paper.write_bytes(b"assessed")
+    add_document("chest-effusion", "dpia", paper, dated=date.today(), by="Ana")
+    record = decided("approve", run_dir=folder)
+    assert [(d.kind, d.name, d.sha256) for d in record.documents] == [
+        ("dpia", "dpia.pdf", content_hash(paper))
+    ]
+
+
+def test_reasons_say_what_is_computed_and_what_is_stated(home):
+    usecase.submit("chest-effusion", "Effusion on chest films", clinical_lead="TBC")
+    record = decided("reject", reasons=["R06", "R17"])
+    assert [r.basis for r in record.reasons] == ["computed", "stated"]
+    assert all(r.evidence["sentence"] for r in record.reasons)
