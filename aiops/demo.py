@@ -1,4 +1,4 @@
-"""The demo: two made cohorts, two models, the planted harm found, three decisions recorded.
+"""The demo: two made cohorts, two models, the planted harm found, three decisions signed.
 
 The decisions follow from the gates' answers. Nothing here knows what the models will show; with
 the planted bias off, or another seed, the same code decides otherwise.
@@ -21,6 +21,7 @@ Say = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 PROGRAM = "aiops demo"
+BY_PROGRAM: Result = {"by": PROGRAM, "author": PROGRAM, "by_program": True}
 PROJECTS = {
     "demo-wrist-fracture": {
         "title": "Scaphoid fracture on wrist radiographs (made data)",
@@ -64,7 +65,7 @@ def demo(*, seed: int, say: Say, bar: Bar, bias: bool = True) -> Result:
     bias : bool
         Whether the wrist cohort carries the planted bias.
     """
-    from aiops.governance.decision import decide
+    from aiops.governance.verify import verify_ledger
     from aiops.pipeline.run import run
 
     began = time.monotonic()
@@ -79,15 +80,10 @@ def demo(*, seed: int, say: Say, bar: Bar, bias: bool = True) -> Result:
         say(f"\n{PROJECTS[slug]['title']}")
         done = run(configs_dir() / f"{config}.yaml", say=say, bar=bar)
         proposal = proposal_for(done)
-        record = (
-            _decided(slug)
-            or decide(
-                use_case=slug, by=PROGRAM, by_program=True, run_dir=Path(done["folder"]), **proposal
-            ).to_json()
-        )
-        outcomes[slug] = {"run": done, "decision": record}
+        said = {"use_case": slug, "run_dir": Path(done["folder"]), **BY_PROGRAM, **proposal}
+        outcomes[slug] = {"run": done, "decision": _decided(slug) or _decide(said)}
     say(f"\n{PROJECTS['demo-endoscopy-letters']['title']}")
-    intake = _decided("demo-endoscopy-letters") or decide(**intake_rejection()).to_json()
+    intake = _decided("demo-endoscopy-letters") or _decide(intake_rejection())
     outcomes["demo-endoscopy-letters"] = {"run": None, "decision": intake}
     return {
         "projects": outcomes,
@@ -95,6 +91,8 @@ def demo(*, seed: int, say: Say, bar: Bar, bias: bool = True) -> Result:
             cohort: read_json(home() / "demo" / cohort / "faults.json")["faults"]
             for cohort in ("kidney_ct", "wrist")
         },
+        "portfolio": str(_portfolio()),
+        "verified": verify_ledger().to_dict(),
         "seconds": round(time.monotonic() - began),
     }
 
@@ -133,6 +131,25 @@ def _register(say: Say) -> None:
     for slug, intake in PROJECTS.items():
         case = registered(slug) or submit(slug, submitted_by=PROGRAM, **intake)
         say(f"{case.id}  {case.title}")
+
+
+def _decide(said: Result) -> Result:
+    """Record a decision with the signatures of the demo's board."""
+    from aiops.demo_board import signers
+    from aiops.governance.decision import decide
+
+    return decide(**said, keys=signers(said["outcome"])).to_json()
+
+
+def _portfolio() -> Path:
+    """Write the page of all projects, and show it in MLflow."""
+    from aiops.governance.portfolio import read_portfolio, write_portfolio
+    from aiops.tracking import log_portfolio
+
+    told = read_portfolio()
+    page = write_portfolio(told, home() / "portfolio.html")
+    log_portfolio(page, told.head)
+    return page
 
 
 def _decided(slug: str) -> Result | None:
@@ -185,8 +202,7 @@ def intake_rejection() -> Result:
     return {
         "outcome": "reject",
         "use_case": "demo-endoscopy-letters",
-        "by": PROGRAM,
-        "by_program": True,
+        **BY_PROGRAM,
         "reasons": ("R08", "R06"),
         "rationale": "The endoscopy system that the trust has bought sets these dates itself in "
         "its next release, and no clinician leads the idea.",
@@ -217,11 +233,16 @@ def demo_lines(result: Result) -> list[str]:
         codes = ", ".join(f"{r['code']} {r['name']}" for r in record["reasons"])
         lines.append(f"  decision {record['id']}: {record['outcome']}{f' ({codes})' * bool(codes)}")
         lines += [f"    condition: {c['text']}" for c in record["conditions"]]
+        lines += _signature_words(record)
         if done:
             lines.append(f"  report: {done['report']}")
         lines.append("")
     lines += [
-        "Made by a program, not a board; the patients do not exist.",
+        "Made by a program, not a board; the patients do not exist. The keys of the demo's board",
+        "protect nothing: their passphrase is in the code, and they sign nothing else.",
+        "",
+        *_verified_words(result["verified"]),
+        f"All projects on one page: {result['portfolio']}",
         f"Everything is in {home()}",
         "",
         f"See it all in MLflow:  {_ui_call()}",
@@ -229,7 +250,30 @@ def demo_lines(result: Result) -> list[str]:
     return lines
 
 
+def _signature_words(record: Result) -> list[str]:
+    people = ", ".join(signer["person"] for signer in record.get("signed_by", []))
+    return [f"    signed by: {people}"] if people else []
+
+
+def _verified_words(verified: Result) -> list[str]:
+    """Say whether the record holds, and how to ask again."""
+    faults = [f"does not hold: {f['where']}: {f['what']}" for f in verified["found"]]
+    grades = ", ".join(f"{n} {grade}" for grade, n in verified["grades"].items())
+    word = "does not hold" if faults else "holds"
+    again = _call("ledger verify")
+    return [
+        *faults,
+        f"The ledger {word}: decisions {grades}; MLflow {verified['projection']}.",
+        f"Ask again:            {again}",
+    ]
+
+
 def _ui_call() -> str:
+    return _call("ui")
+
+
+def _call(verb: str) -> str:
+    """Return what to type for a command in the demo's home."""
     import os
     import sys
 
@@ -240,7 +284,7 @@ def _ui_call() -> str:
         shown = program.resolve().relative_to(Path.cwd()) if beside else Path("aiops")
     except ValueError:
         shown = Path("aiops")
-    return f"{prefix}{shown} ui"
+    return f"{prefix}{shown} {verb}"
 
 
 def _run_words(done: Result) -> list[str]:

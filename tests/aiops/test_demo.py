@@ -7,8 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aiops import demo
-from aiops.errors import ConfigError
+from aiops import demo, demo_board
+from aiops.errors import ConfigError, GateError
+from aiops.files import write_json
+from aiops.governance import decision, ledger, usecase
+from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.governance.verify import verify_ledger
 from aiops.home import configs_dir
 from aiops.pipeline.run import run
 
@@ -51,6 +55,60 @@ def test_cohorts_that_decisions_rest_on_are_not_replaced(tmp_path, monkeypatch):
         demo.make_cohorts(seed=1)
 
 
+@pytest.fixture
+def unshown(home, monkeypatch):
+    """A home whose decisions are recorded and shown nowhere."""
+    monkeypatch.setattr(decision, "check_store", lambda: None)
+    monkeypatch.setattr(decision, "show", lambda record: record)
+
+
+def test_the_idea_is_rejected_at_intake_by_two_of_the_demo_s_board(unshown):
+    usecase.submit("demo-endoscopy-letters", "Letters", clinical_lead="TBC")
+    record = demo._decide(demo.intake_rejection())
+    assert (record["grade"], record["statement"]) == ("signed", "made by a program, not a board")
+    assert [s["person"] for s in record["signed_by"]] == ["Demo ai lead", "Demo clinical lead"]
+    assert record["author"] == "aiops demo"
+    assert verify_ledger(projection=False).found == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome"),
+    [
+        ({}, "approve"),
+        ({"verdicts": ("adequate", "insufficient evidence")}, "approve-with-conditions"),
+        ({"verdicts": ("concern", "adequate")}, "reject"),
+    ],
+)
+def test_what_follows_from_the_gate_is_signed_by_those_it_needs(unshown, make_run, facts, outcome):
+    usecase.submit("demo-wrist", "Wrist")
+    folder = make_run(use_case="demo-wrist", **facts)
+    answer = evaluate_gate(read_policy("gate_basic"), folder)
+    write_json(folder / "gates.json", answer)
+    proposal = demo.proposal_for({"gate": answer})
+    said = {"use_case": "demo-wrist", "run_dir": folder, **demo.BY_PROGRAM, **proposal}
+    record = demo._decide(said)
+    assert (record["outcome"], record["grade"]) == (outcome, "signed")
+    people = {signer["person"] for signer in record["signed_by"]}
+    approved = {"Demo cso", "Demo clinical lead", "Demo fairness reviewer"}
+    assert people == ({"Demo ai lead", "Demo clinical lead"} if outcome == "reject" else approved)
+    found = verify_ledger(projection=False)
+    assert (found.found, found.grades) == ((), {"signed": 1})
+    words = demo._verified_words(found.to_dict())
+    assert words[0] == "The ledger holds: decisions 1 signed; MLflow not asked."
+    assert words[1].endswith("aiops ledger verify")
+
+
+def test_the_demo_s_keys_are_made_once_and_refused_elsewhere(unshown, home):
+    first = demo_board.board()
+    assert demo_board.board()["cso"].public == first["cso"].public
+    assert (home / "keys" / "demo" / "demo-cso.key.pem").stat().st_mode & 0o777 == 0o600
+    usecase.submit("wrist-fracture", "Wrist")
+    said = {**demo.intake_rejection(), "use_case": "wrist-fracture"}
+    with pytest.raises(GateError, match="signs nothing but the demo's use cases"):
+        demo._decide(said)
+    assert len(ledger.read_all()) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_demo_ends_with_three_decisions_and_again_decides_nothing(tmp_path, monkeypatch):
@@ -77,8 +135,12 @@ def test_the_demo_ends_with_three_decisions_and_again_decides_nothing(tmp_path, 
         named = {(f["code"], f["case_id"]) for f in audit["findings"]}
         for fault in found["planted"][cohort]:
             assert (fault["code"], fault["case_id"]) in named
+        assert record["grade"] == "signed"
+        assert all(signer["person"].startswith("Demo ") for signer in record["signed_by"])
     lines = "\n".join(demo.demo_lines(found))
     assert "Made by a program, not a board" in lines
+    assert "The ledger holds: decisions 3 signed; MLflow as the ledger says." in lines
+    assert Path(found["portfolio"]).read_text().startswith("<!doctype html>")
     again = demo.demo(seed=0, say=said.append, bar=no_bar)
     assert [p["decision"]["id"] for p in again["projects"].values()] == [
         p["decision"]["id"] for p in found["projects"].values()
