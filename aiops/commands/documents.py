@@ -8,7 +8,7 @@ import click
 from aiops.commands.shared import emit, json_option
 
 
-@click.group("document", epilog="Example: aiops document list --use-case wrist-fracture")
+@click.group("document", epilog="Example: aiops document list")
 def document_command() -> None:
     """Keep the papers of a use case by their hash, for gates to ask for."""
 
@@ -42,18 +42,18 @@ def add_command(
 
 
 @document_command.command("list", epilog="Example: aiops document list --use-case wrist-fracture")
-@click.option("--use-case", "use_case", required=True, help="Its number or slug.")
+@click.option("--use-case", "use_case", help="Of one case: its number or slug.")
 @json_option
-def list_command(use_case: str, as_json: bool) -> None:
-    """List the papers of a use case, and say which files are gone or changed."""
+def list_command(use_case: str | None, as_json: bool) -> None:
+    """List the papers of every use case, or of one, and say which files are gone or changed."""
     from aiops.governance.documents import documents_of, file_state
     from aiops.governance.usecase import find
 
-    papers = documents_of(find(use_case).id)
+    papers = documents_of(find(use_case).id if use_case else None)
     told = [{**p.model_dump(mode="json"), "file": file_state(p.sha256)} for p in papers]
     emit(
         {"documents": told},
-        [paper.line() for paper in papers] or ["no paper was brought"],
+        [f"{paper.use_case} {paper.line()}" for paper in papers] or ["no paper was brought"],
         as_json=as_json,
     )
 

@@ -156,7 +156,7 @@ def evaluate_command(config: Path, overrides: tuple[str, ...], as_json: bool) ->
     "gate",
     epilog="Example: aiops gate configs/demo_wrist.yaml   or   aiops gate G4 --use-case SLUG",
 )
-@click.argument("asked", metavar="CONFIG|STEP")
+@click.argument("asked", metavar="CONFIG|STEP|DECISION")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--use-case", "use_case", help="Number or slug, for a STEP (G0 to G6).")
 @click.option(
@@ -176,8 +176,12 @@ def gate_command(
     """Ask the gate of CONFIG's run, or a STEP of a case: pass, fail, undecided; exit 3 unless pass.
 
     STEP is G0 to G6: a step of the lifecycle, answered from the register, the papers and the runs
-    of a use case. CONFIG is an experiment: its run is held to the policy that it names.
+    of a use case. CONFIG is an experiment: its run is held to the policy that it names. DECISION,
+    such as DEC-2026-0001, asks again what it rests on: the same bytes, the same answer.
     """
+    if re.fullmatch(r"DEC-\d{4}-\d+", asked):
+        _asked_again(asked, as_json=as_json)
+        return
     if re.fullmatch(r"G\d+", asked):
         result, lines = _asked_step(asked, use_case, run_dir, overrides)
     else:
@@ -192,6 +196,15 @@ def gate_command(
     emit(result, lines, as_json=as_json)
     if result["outcome"] != "pass":
         raise SystemExit(3)
+
+
+def _asked_again(decision: str, *, as_json: bool) -> None:
+    from aiops.governance.gates import of_decision
+    from aiops.pipeline.summary import gate_lines
+
+    result = of_decision(decision)
+    told = [*gate_lines(result), f"{decision} rests on this: the same bytes answer the same"]
+    emit(result, told, as_json=as_json)
 
 
 def _asked_step(

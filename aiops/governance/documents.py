@@ -162,12 +162,17 @@ def add_document(
     if file_state(sha256) != "there":
         with atomic(bytes_path(sha256)) as temporary:
             shutil.copyfile(file, temporary)
+            if content_hash(temporary) != sha256:
+                raise ConfigError(
+                    "the file changed while it was read", where=str(file), fix="add it again"
+                )
     return _document(ledger.append(next_entry, BOOK))
 
 
-def documents_of(case_id: str) -> list[Document]:
-    """Return the papers of a case, the oldest line first."""
-    return [_document(e) for e in ledger.read_all(BOOK) if e["case_id"] == case_id]
+def documents_of(case_id: str | None) -> list[Document]:
+    """Return the papers of a case, or of every case, the oldest line first."""
+    entries = ledger.read_all(BOOK)
+    return [_document(e) for e in entries if case_id is None or e["case_id"] == case_id]
 
 
 def _document(entry: ledger.Record) -> Document:

@@ -4,17 +4,25 @@ An answer is kept under ``AIOPS_HOME/gates/<use case>/``: the last of each step 
 each one ever given by its hash, so that a decision's evidence can be looked up years later.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiops import home
 from aiops.errors import ConfigError, GateError
 from aiops.files import read_json, write_json
-from aiops.governance import usecase
+from aiops.governance import ledger, usecase
 from aiops.governance.checks import CHECKS, RunCheck
 from aiops.governance.dossier import Dossier, read_dossier
 from aiops.governance.lifecycle import GateStep, read_lifecycle
-from aiops.governance.policy import GatePolicy, check_answer, evaluate_gate, read_policy
+from aiops.governance.policy import (
+    GATES_FILE,
+    GatePolicy,
+    check_answer,
+    evaluate_gate,
+    read_policy,
+)
+from aiops.lookup import pick
 from aiops.provenance import json_hash
 
 Gates = dict[str, Any]
@@ -85,6 +93,42 @@ def kept(step: str, use_case: str) -> Gates:
     return check_answer(path, home.runs_dir(case.slug) / run if run else None)
 
 
+def of_decision(decision: str) -> Gates:
+    """Return the answer that a decision rests on, after answering it again from the same bytes.
+
+    Parameters
+    ----------
+    decision : str
+        Its number in the ledger.
+
+    Raises
+    ------
+    ConfigError
+        If the ledger has no such decision.
+    GateError
+        If no gate was asked for it, its answer is not kept, something it was read from changed
+        since, or the same bytes answer otherwise.
+    """
+    records = {str(record["id"]): record for record in ledger.read_all()}
+    record = pick(records, decision, where="ledger of decisions")
+    slug, runs = str(record["use_case"]), home.runs_dir(str(record["use_case"]))
+    uris = [str(subject["model_uri"]).partition("#")[0] for subject in record["subject"]]
+    files = [runs / uri.rpartition("/")[2] / GATES_FILE for uri in uris]
+    files += sorted(gates_dir(slug).glob(f"{record['gate']}-*.json"))
+    for path in files:
+        if path.exists() and _rests_on(record, told := read_json(path)):
+            run = told.get("run") or told.get("run_name")
+            answer = check_answer(path, runs / run if run else None)
+            return {"step": record.get("gate_step", ""), "use_case": slug, "run": run, **answer}
+    raise GateError(
+        f"no answer is kept that {decision} rests on",
+        where=str(gates_dir(slug)),
+        fix="restore the folder from a backup"
+        if record["evidence"]
+        else "nothing: no gate was asked for it",
+    )
+
+
 def gates_dir(use_case: str) -> Path:
     """Return the folder in which the answers of a case are kept."""
     return home.home() / "gates" / use_case
@@ -126,6 +170,16 @@ def _asked(item: dict[str, Any], indent: str) -> list[str]:
 def _counted(counts: dict[str, int], n: int) -> str:
     told = [f"{count} {outcome}" for outcome, count in counts.items() if count]
     return ", ".join([*told, f"{n - sum(counts.values())} pass"])
+
+
+def _rests_on(record: Mapping[str, Any], told: Gates) -> bool:
+    """Return whether an answer is the one whose items a decision names, bytes and all."""
+    if not isinstance(told, dict) or told.get("policy_sha256") != record["policy_sha256"]:
+        return False
+    passed = {"pass": True, "fail": False, "undecided": None}
+    bound = told["evaluated"]
+    mine = {i["id"]: (passed[i["outcome"]], bound.get(i["file"], "")) for i in told["items"]}
+    return mine == {e["item_id"]: (e["passed"], e["sha256"]) for e in record["evidence"]}
 
 
 def _dossier(policy: GatePolicy, slug: str) -> Dossier | None:

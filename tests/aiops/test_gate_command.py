@@ -6,6 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from aiops.cli import cli
+from aiops.errors import GateError
+from aiops.files import write_json
+from aiops.governance.decision import propose, record_decision
+from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.governance.usecase import submit
 
 SLUG = "chest-effusion"
@@ -46,6 +50,21 @@ def test_a_step_that_passes_ends_with_0(case, monkeypatch):
     assert "G0: pass (1 pass)" in done.stdout
 
 
+def test_a_decision_is_asked_again_by_its_number(case, make_run):
+    folder = make_run()
+    gates = evaluate_gate(read_policy("gate_basic"), folder)
+    write_json(folder / "gates.json", gates)
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", "run_dir": folder}
+    record = record_decision(propose("approve", SLUG, **said))
+    done = run("gate", record.id)
+    assert done.exit_code == 0
+    assert f"{record.id} rests on this: the same bytes answer the same" in done.stdout
+    write_json(folder / "gates.json", {**gates, "outcome": "fail"})
+    done = run("gate", record.id)
+    assert isinstance(done.exception, GateError)
+    assert "the same files answer the gate otherwise: pass" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -68,6 +87,9 @@ def test_a_paper_is_added_listed_and_told_when_it_is_gone(case, home, tmp_path):
     assert run("document", "list", "--use-case", SLUG).stdout == "no paper was brought\n"
     done = run("document", "add", "--use-case", SLUG, *said, paper)
     assert done.stdout.startswith("DOC-0001 dpia 2026-11-01 dpia.pdf (by I. Governance, ")
+    line = run("document", "list").stdout
+    assert line.startswith("chest-effusion DOC-0001 dpia")
+    assert run("document", "list", "--use-case", "UC-0001").stdout == line
     listed = json.loads(run("document", "list", "--use-case", SLUG, "--json").stdout)
     assert [d["file"] for d in listed["documents"]] == ["there"]
     next((home / "documents").iterdir()).unlink()

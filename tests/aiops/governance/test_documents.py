@@ -84,6 +84,14 @@ def test_an_empty_file_an_unknown_case_and_a_second_time_are_refused(case, paper
     assert add(paper, "cyber").id == "DOC-0002"
 
 
+def test_a_file_that_changes_while_it_is_read_is_not_kept(case, paper, monkeypatch):
+    monkeypatch.setattr("shutil.copyfile", lambda source, copy: copy.write_bytes(b"half a pa"))
+    with pytest.raises(ConfigError, match="the file changed while it was read"):
+        add(paper)
+    assert ledger.read_all(BOOK) == []
+    assert list(bytes_path("").iterdir()) == []
+
+
 def test_the_kinds_name_what_they_speak_to_and_claim_nothing():
     kinds = read_kinds()
     assert {"dpia", "safety_case", "cscr", "intended_use", "ifu", "training_log", "cyber",

@@ -11,6 +11,7 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import write_json
 from aiops.governance import gates
 from aiops.governance.checks import CHECKS
+from aiops.governance.decision import propose, record_decision
 from aiops.governance.documents import add_document, bytes_path
 from aiops.governance.dossier import read_dossier
 from aiops.governance.lifecycle import read_lifecycle
@@ -196,6 +197,64 @@ def test_the_hazard_log_is_rated_as_it_was_that_day(case, tmp_path, monkeypatch)
 def test_a_log_that_is_no_log_is_undecided(case, paper):
     add_document(SLUG, "hazard_log", paper, dated=date.today(), by="C. Safety")
     assert "cannot be read" in item(gates.ask("G2", SLUG), "hazards")["reason"]
+
+
+def approved(step="G0", **said):
+    said = {"rationale": "Worth a look.", "by": "Imaging AI board", "gate": step, **said}
+    return record_decision(propose("approve-with-conditions", SLUG, **said))
+
+
+def conditions(step):
+    open_ones = [i["id"] for i in gates.ask(step, SLUG)["items"] if i["outcome"] == "undecided"]
+    return [f"{name}: what is open; Dr Okafor; 2999-01-01" for name in open_ones]
+
+
+def test_what_a_decision_rests_on_is_asked_again_after_later_answers(case):
+    record = approved(conditions=conditions("G0"))
+    before = gates.of_decision(record.id)
+    homes.facts_file().write_text(yaml.safe_dump({SLUG: {"problem": "late reads"}}))
+    gates.keep(gates.ask("G0", SLUG))
+    assert gates.of_decision(record.id) == before
+    assert item(before, "problem")["outcome"] == "undecided"
+    with pytest.raises(ConfigError, match="'DEC-2000-0001' is not known"):
+        gates.of_decision("DEC-2000-0001")
+
+
+def test_an_answer_that_was_edited_or_lost_is_not_what_a_decision_rests_on(case):
+    record = approved(conditions=conditions("G0"))
+    for path in gates.gates_dir(SLUG).glob("gate_G0-*.json"):
+        told = json.loads(path.read_text())
+        told["case"]["register"]["owner"] = "nobody"
+        write_json(path, told)
+    with pytest.raises(GateError, match="changed after the gate: register"):
+        gates.of_decision(record.id)
+    for path in gates.gates_dir(SLUG).glob("gate_G0-*.json"):
+        path.unlink()
+    with pytest.raises(GateError, match=f"no answer is kept that {record.id} rests on") as caught:
+        gates.of_decision(record.id)
+    assert caught.value.fix == "restore the folder from a backup"
+
+
+def test_a_decision_on_a_run_by_its_own_gate_is_asked_again_too(case, make_run):
+    folder = make_run()
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board"}
+    record = record_decision(propose("approve", SLUG, run_dir=folder, **said))
+    answer = gates.of_decision(record.id)
+    assert (answer["policy"], answer["run"], answer["step"]) == ("gate_basic", folder.name, "G4")
+    gaps = pd.read_parquet(folder / "gaps.parquet")
+    gaps.assign(value=0.0).to_parquet(folder / "gaps.parquet")
+    with pytest.raises(GateError, match=r"changed after the gate: gaps\.parquet"):
+        gates.of_decision(record.id)
+
+
+def test_a_decision_that_asked_no_gate_says_so(case):
+    said = {"rationale": "Nobody leads it.", "by": "Imaging AI board", "reasons": ["R06"],
+            "lessons": ["Name a lead."], "revisit_if": ["clinical_lead!=null"]}  # fmt: skip
+    record = record_decision(propose("reject", SLUG, **said))
+    with pytest.raises(GateError) as caught:
+        gates.of_decision(record.id)
+    assert caught.value.fix == "nothing: no gate was asked for it"
 
 
 def test_a_config_may_name_a_step_as_its_gate(case, make_run):
