@@ -20,6 +20,12 @@ def test_outputs_are_stripped(path):
 SHOWN = {
     "01_first_model": ("did you mean 'xray'?", "gate gate_basic:"),
     "02_reading_a_fairness_report": ("of every 100 films with effusion", "surely better"),
+    "03_a_rejected_project": (
+        "the data support: R01 INSUFFICIENT_DATA, R03 DATA_FRAGMENTED, R04 LABEL_UNRELIABLE",
+        "no number of patients reaches it",
+        "DEC-",
+        "learnt: Where one value only is ever written",
+    ),
 }
 """What a notebook must have printed when it has run."""
 
@@ -42,10 +48,17 @@ def test_a_notebook_runs(path, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_without_the_data_the_second_notebook_says_so_and_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("02_reading_a_fairness_report", "AIOPS_DATA is not there: made-up numbers"),
+        ("03_a_rejected_project", "AIOPS_DATA is not there: made-up films"),
+    ],
+)
+def test_without_the_data_a_notebook_says_so_and_goes_on(tmp_path, monkeypatch, name, words):
     monkeypatch.delenv("AIOPS_DATA", raising=False)
-    path = next(p for p in NOTEBOOKS if p.stem == "02_reading_a_fairness_report")
-    assert "AIOPS_DATA is not there: made-up numbers" in printed(path, tmp_path)
+    path = next(p for p in NOTEBOOKS if p.stem == name)
+    assert words in printed(path, tmp_path)
 
 
 def test_the_ten_questions_name_sections_that_are_there():
