@@ -78,7 +78,7 @@ def soup_command(out: Path | None, lock: Path | None, as_json: bool) -> None:
     emit(listed, lines_of(listed), as_json=as_json)
 
 
-@click.group("server", epilog="Example: aiops server roles --uri https://mlflow.example.org")
+@click.group("server", epilog="Example: aiops server -h")
 def server_command() -> None:
     """Set up a shared MLflow server."""
 

@@ -221,7 +221,7 @@ def _in_ledger(manifest: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[li
     if stopped and later[-1]["outcome"] not in (*APPROVALS, "resume"):
         faults.append(f"not to be used: {stopped[-1]['id']} {stopped[-1]['outcome']} came after it")
     ends = record.get("expires_at")
-    if ends and ends < date.today().isoformat():
+    if ends and ends <= date.today().isoformat():
         faults.append(f"not to be used: {record['id']} lapsed on {ends}")
     return faults, [f"the ledger here holds {record['id']}"]
 

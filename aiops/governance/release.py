@@ -36,7 +36,10 @@ from aiops.governance.usecase import UseCase, find
 MODEL_FILES = (".safetensors", ".skops", ".json")
 """What weights are kept in: reading these runs no code."""
 
-COPIED = ("plan.json", "resolved.yaml", "report.html", "sheet.html")
+FROZEN = ("plan.json", "resolved.yaml")
+COPIED = (*FROZEN, "report.html", "sheet.html")
+"""What goes with bytes that were frozen, and with those that were evaluated too."""
+
 FIX_BYTES = "put the approved files back, or have the run as it is now decided on"
 
 
@@ -181,7 +184,7 @@ def _naming(lines: list[ledger.Line], run: Path) -> ledger.Line:
     there = digests_of(run)
     named = [(line, dict(line.record["subject"][0].get("digests", {}))) for line in lines]
     for line, digests in reversed(named):
-        if digests and digests == there:
+        if digests and digests == _asked(digests, there):
             return line
     about = [pair for pair in named if f"/{run.name}" in pair[0].record["subject"][0]["model_uri"]]
     if not about:
@@ -198,12 +201,19 @@ def _naming(lines: list[ledger.Line], run: Path) -> ledger.Line:
             where=str(run),
             fix="decide on the run again",
         )
-    changed = sorted(k for k in digests.keys() | there.keys() if digests.get(k) != there.get(k))
+    now = _asked(digests, there)
+    changed = sorted(k for k in digests.keys() | now.keys() if digests.get(k) != now.get(k))
     raise GateError(
         f"changed after {line.record['id']} was made: {', '.join(changed)} of the run {run.name}",
         where=str(run),
         fix=FIX_BYTES,
     )
+
+
+def _asked(named: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what came after a decision that froze bytes before they were evaluated."""
+    later = {"evaluation", "predictions"} - named.keys()
+    return {name: digest for name, digest in there.items() if name not in later}
 
 
 def run_name(line: ledger.Line) -> str:
@@ -214,7 +224,7 @@ def run_name(line: ledger.Line) -> str:
 def _require_in_force(line: ledger.Line) -> None:
     record = line.record
     ends = record["expires_at"]
-    if ends and ends < date.today().isoformat():
+    if ends and ends <= date.today().isoformat():
         raise GateError(
             f"{record['id']} lapsed on {ends}", where=str(record["id"]), fix="have it decided anew"
         )
@@ -249,11 +259,11 @@ def _fill(folder: Path, run: Path, line: ledger.Line) -> None:
         )
     folder.mkdir()
     _copy_weights(run, folder)
-    evaluated = (run / BOUND["evaluation"]).exists()
-    for name in COPIED:
+    evaluated = "evaluation" in line.record["subject"][0]["digests"]
+    for name in COPIED if evaluated else FROZEN:
         if (run / name).exists():
             shutil.copyfile(run / name, folder / name)
-        elif name == "resolved.yaml" or (name == "report.html" and evaluated):
+        elif name in ("resolved.yaml", "report.html"):
             raise StageError(f"{name} is not there", where=str(run), fix="aiops report CONFIG")
     if evaluated:
         _write_thresholds(run, folder)

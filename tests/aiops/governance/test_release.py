@@ -164,6 +164,26 @@ def test_a_threshold_goes_with_the_figures_that_it_gave(run, tmp_path):
     }
 
 
+@pytest.mark.usefixtures("open_gates")
+def test_bytes_that_were_frozen_leave_without_a_report_and_may_be_evaluated(run, ring, tmp_path):
+    folder = run()
+    evaluation = read_json(folder / "evaluation.json")
+    for name in ("evaluation.json", "predictions.parquet", "report.html", "gates.json"):
+        (folder / name).unlink()
+    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    keys = [ring["ai lead"], ring["quality manager"]]
+    record = decided("approve", keys, gate="G3", run_dir=folder, author="A. Engineer")
+    assert record.subject[0].digests.keys() == {"weights", "plan", "config", "data"}
+    write_json(folder / "evaluation.json", evaluation)  # that is what it was frozen for
+    out = release(SLUG, tmp_path / "bundle").folder
+    assert not (out / "card").exists()
+    assert not (out / "report.html").exists()
+    assert read_json(out / MANIFEST)["for"].startswith("retrospective_eval: ")
+    assert check_bundle(out).faults == ()
+    (folder / "plan.json").unlink()
+    assert "was made: plan of the run" in refused(tmp_path / "again")
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [
@@ -240,7 +260,7 @@ def test_a_lapsed_approval_and_an_overdue_condition_are_refused(run, tmp_path, m
     later(monkeypatch, due + timedelta(days=1))
     told = refused(tmp_path / "late")
     assert f"overdue: C1 34 more men in the test (Dr Okafor, {due})" in told
-    later(monkeypatch, record.expires_at + timedelta(days=1))
+    later(monkeypatch, record.expires_at)  # its last day is no longer in it
     assert f"lapsed: {record.id} ended on {record.expires_at}" in refused(tmp_path / "later")
     assert f"not to be used: {record.id} lapsed on {record.expires_at}" in (
         check_bundle(done.folder).faults

@@ -130,7 +130,6 @@ def log_artifact(who, experiment_id, run_id):
 
 
 @pytest.mark.slow
-@pytest.mark.requirement("REQ-LEDGER")
 def test_a_signer_adds_a_decision_and_changes_nothing(roles):
     ana, number = roles["ana"], roles["id"]
     run_id = make_run(ana, number)
