@@ -74,8 +74,9 @@ class Answer:
 class Evidence:
     """The files of a run, read once, with their hashes.
 
-    `hidden` holds target, attribute and group of each figure that may not leave the team, and
-    why: an answer is shared more widely than the tables it is read from.
+    `hidden` holds target, attribute and group of each gap whose figures may not leave the team,
+    and why, `hidden_figures` those of metrics: an answer is shared more widely than the tables it
+    is read from.
     """
 
     run_dir: Path
@@ -88,6 +89,7 @@ class Evidence:
     run_name: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[Group, str] = field(default_factory=dict)
+    hidden_figures: Mapping[Group, str] = field(default_factory=dict)
     dossier: Dossier | None = None
 
     def table(self, name: str) -> "pd.DataFrame | None":
@@ -126,6 +128,8 @@ def read_evidence(
     StageError
         If the run was not evaluated.
     """
+    from aiops.report.disclosure import disclosed, policy_of
+
     for name in REQUIRED:
         if not (run_dir / name).exists():
             raise StageError(
@@ -139,6 +143,7 @@ def read_evidence(
     audit = run_dir / "audit.json"
     run = run_dir / "run.json"
     told = read_json(run) if run.exists() else {}
+    word, shown = policy_of(experiment).hidden_word, disclosed(run_dir, experiment)
     return Evidence(
         run_dir=run_dir,
         experiment=experiment,
@@ -146,7 +151,8 @@ def read_evidence(
         audit=read_json(audit) if audit.exists() else None,
         gaps=gaps,
         metrics=metrics,
-        hidden=_hidden_groups(metrics, gaps, experiment),
+        hidden=_hidden_in(gaps, shown.gaps, word),
+        hidden_figures=_hidden_in(metrics, shown.metrics, word),
         run_id=told.get("mlflow_run_id"),
         run_name=told.get("run_name", run_dir.name),
         sha256=evidence_hashes(run_dir, more),
@@ -257,28 +263,19 @@ def with_interval(name: str, row: Mapping[str, Any]) -> str:
     return f"{name} {row['value']:.3g}{interval}"
 
 
-def _hidden_groups(
-    metrics: "pd.DataFrame", gaps: "pd.DataFrame", experiment: Experiment
-) -> dict[Group, str]:
-    """Return target, attribute and group of the figures that may not be shown, and why."""
-    from aiops.report.disclosure import is_hidden, policy_of
-    from evaluation.disclosure import suppress
+def _hidden_in(given: "pd.DataFrame", shown: "pd.DataFrame", word: str) -> dict[Group, str]:
+    """Return target, attribute and group of what may not be shown, and why."""
+    from aiops.report.disclosure import is_hidden
 
+    if given.empty:
+        return {}
     names = ["target", "attribute", "group"]
-    policy = policy_of(experiment)
-    shown = suppress(metrics, gaps, policy=policy)
+    said = {tuple(row[n] for n in names): row["reason"] for row in shown.to_dict("records")}
     hidden = {}
-    for given, told in ((metrics, shown.metrics), (gaps, shown.gaps)):
-        if given.empty:
-            continue
-        said: dict[Group, str] = {}
-        for row in told.to_dict("records"):
-            said[row["target"], row["attribute"], row["group"]] = row["reason"]
-        for target, attribute, group in given[names].drop_duplicates().itertuples(index=False):
-            # What had to be left out altogether is hidden too.
-            reason = said.get((target, attribute, group), policy.hidden_word)
-            if is_hidden(reason):
-                is_few = reason == policy.hidden_word
-                why = "too few patients" if is_few else "figures hidden"
-                hidden[target, attribute, group] = why
+    for target, attribute, group in given[names].drop_duplicates().itertuples(index=False):
+        # What had to be left out altogether is hidden too.
+        reason = said.get((target, attribute, group), word)
+        if is_hidden(reason):
+            why = "too few patients" if reason == word else "figures hidden"
+            hidden[target, attribute, group] = why
     return hidden

@@ -197,8 +197,7 @@ def crossings_bound(evidence: Evidence, asked: Bound) -> Answer:
 
     Held to it is the interval that borrows from the other crossings: alone, most are too small.
     """
-    from aiops.report.disclosure import policy_of
-    from evaluation.disclosure import suppress
+    from aiops.report.disclosure import disclosed
 
     file = "tables/intersections.parquet"
     name = evidence.experiment.primary.metric if asked.metric == PRIMARY else asked.metric
@@ -214,8 +213,7 @@ def crossings_bound(evidence: Evidence, asked: Bound) -> Answer:
         reason = "no two attributes were crossed"
         settles = "name two attributes in `fairness`, and evaluate again"
         return Answer("undecided", "none", threshold, reason, settles, file)
-    policy = policy_of(evidence.experiment)
-    shown = suppress(evidence.metrics, evidence.gaps, {"intersections": table}, policy)
+    shown = disclosed(evidence.run_dir, evidence.experiment)
     keys = ["target", "attributes", "group"]
     rows = shown.tables["intersections"].query("state != 'suppressed'")
     open_keys = set(rows[keys].itertuples(index=False, name=None))
@@ -335,7 +333,7 @@ def _attributes(evidence: Evidence) -> list[str]:
 def _hidden(evidence: Evidence, row: Row | None) -> str | None:
     if row is None:
         return None
-    return evidence.hidden.get((row["target"], row["attribute"], row["group"]))
+    return evidence.hidden_figures.get((row["target"], row["attribute"], row["group"]))
 
 
 def _one(table: "pd.DataFrame", **wanted: str) -> Row | None:

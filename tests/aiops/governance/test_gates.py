@@ -280,6 +280,19 @@ def test_an_answer_of_the_first_version_still_stands(make_run):
     assert now["policy_sha256"].startswith("1cb72ff2619d7ae1")
 
 
+def test_an_answer_cannot_say_it_is_old_to_bind_fewer_tables(case, make_run):
+    folder = make_run()
+    (folder / "tables").mkdir()
+    curve = pd.DataFrame({"target": ["effusion"], "threshold": [0.1], "low": [0.1], "high": [0.2]})
+    curve.to_parquet(folder / "tables" / "agreement.parquet")
+    path = gates.keep(gates.ask("G3", SLUG))
+    told = json.loads(path.read_text())
+    bound = {n: s for n, s in told["evaluated"].items() if not n.startswith("tables/")}
+    write_json(path, {**told, "schema": 1, "evaluated": bound})
+    with pytest.raises(GateError, match=r"changed after the gate: tables/agreement\.parquet"):
+        gates.kept("G3", SLUG)
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
