@@ -1,3 +1,4 @@
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -98,3 +99,5 @@ def test_the_kinds_name_what_they_speak_to_and_claim_nothing():
             "rollback_test", "monitoring_plan", "minutes", "protocol", "usability", "market_scan",
             "hazard_log"} <= set(kinds.kinds)  # fmt: skip
     assert (kinds.version, kinds.date) == ("1.0.0", "2026-11-22")
+    named = [standard for kind in kinds.kinds.values() for standard in kind.speaks_to]
+    assert all(re.search(r"\d{4}|v\d", standard) for standard in named)
