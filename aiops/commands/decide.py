@@ -22,6 +22,7 @@ OUTCOMES = (
     "resume",
     "retire",
 )
+SCOPE = ("sites", "population", "users", "max_cases")
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -57,6 +58,11 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--present", "attendees", multiple=True, help="'NAME: ROLE' of who was there.")
 @click.option("--dissent", "dissent", multiple=True, help="Who did not agree, and why.")
 @click.option("--conflict", "conflicts_of_interest", multiple=True, help="Who has which interest.")
+@click.option("--site", "sites", multiple=True, help="Where it may be used.")
+@click.option("--population", default="", help="On whom it may be used.")
+@click.option("--users", default="", help="By whom it may be used.")
+@click.option("--max-cases", type=int, help="On how many cases at most.")
+@click.option("--staff-days", type=float, help="Days of work that went into it.")
 @click.option("--attested-by", default="", help="Secretary who records what a meeting decided.")
 @click.option("--minutes", type=_file, help="Its signed minutes; their SHA-256 is kept.")
 @click.option("--key", "keys", multiple=True, type=_file, help="Private key of who signs at once.")
@@ -92,6 +98,7 @@ def decide_command(
     from aiops.governance.decision import decide, propose
     from aiops.governance.draft import write_draft
 
+    fields["scope"] = {name: fields.pop(name) for name in SCOPE}
     pairs = opened(keys)
     if draft is not None:
         drafted = write_draft(propose(outcome, fields.pop("use_case"), **fields), draft, pairs)

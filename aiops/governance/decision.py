@@ -39,14 +39,12 @@ from aiops.governance.record import (
     Reason,
     statement_of,
 )
-from aiops.governance.revisit import parse as parse_revisit
+from aiops.governance.rules import require_said, require_usable, steps_skipped
 from aiops.governance.signatures import Vouched, vouch
 from aiops.governance.signing import DECISION_TYPE, Envelope, seal
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
 from aiops.provenance import content_hash
-
-STEPS = ("G0", "G1", "G2", "G3", "G4", "G5", "G6")
 
 
 @dataclass(frozen=True)
@@ -192,9 +190,8 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
                 else BY_GRADE[vouched.grade],
             }
         ).to_json()
-        attached: dict[str, Any] = {}
-        if drafted.envelope:
-            attached = {"envelope": drafted.envelope, "dissents": drafted.dissents}
+        attached = {"envelope": drafted.envelope, "dissents": drafted.dissents}
+        attached = {name: value for name, value in attached.items() if value}
         return ledger.Line(record, attached)
 
     return DecisionRecord.model_validate(ledger.append(next_line))
@@ -247,7 +244,7 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     outcome = cycle.outcome(proposal.outcome)
     case = _case(proposal)
     reasons = _reasons(proposal, case)
-    _require_said(proposal)
+    require_said(proposal)
     gates = gates_of(proposal, case)
     proposal = with_run(proposal, gates)
     conditions = conditions_of(proposal, gates)
@@ -256,81 +253,58 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     gate = step.policy if step else None
     to_state = cycle.next_state(case.state, proposal.outcome, gate, case.came_from)
     needed = cycle.needed(case.state, proposal.outcome, gate)
+    subject = subject_of(proposal.run_dir, gates)
+    effect = cycle.effect(proposal.outcome, gate)
+    require_usable(case, proposal.outcome, effect, subject)
     hazards, hazards_sha256 = hazards_of(proposal)
     record = DecisionRecord(
+        **_as_said(proposal),
         id="DEC-0000-0000",
+        created_at="",
         case_id=case.id,
         use_case=case.slug,
         follows=case.decisions[-1] if case.decisions else "",
         gate=policy["name"],
         gate_step=step.name if step else "",
-        gates_skipped=_skipped(case, step.name) if step else (),
+        gates_skipped=steps_skipped(case, step.name) if step else (),
         gate_outcome=gates["outcome"] if gates else "not asked",
         from_state=case.state,
         to_state=to_state,
-        effect=cycle.effect(proposal.outcome, gate),
-        outcome=proposal.outcome,
+        effect=effect,
         reasons=reasons,
-        rationale=proposal.rationale.strip(),
-        lessons=proposal.lessons,
-        revisit_if=proposal.revisit_if,
-        review_by=proposal.review_by,
         conditions=conditions,
-        scope=proposal.scope,
         evidence=evidence_of(gates, conditions, proposal),
         policy_version=policy["version"],
         policy_sha256=policy["sha256"],
-        subject=subject_of(proposal.run_dir, gates),
+        subject=subject,
         hazards_open_by_level=hazards,
         hazards_sha256=hazards_sha256,
         documents=documents_of(case),
         signatures_required=needed.roles
         if needed.signatures == len(needed.roles)
         else (f"{needed.signatures} of: {', '.join(needed.roles)}",),
-        attendees=proposal.attendees,
-        dissent=proposal.dissent,
-        conflicts_of_interest=proposal.conflicts_of_interest,
         expires_at=expiry_of(proposal.outcome, date.today(), policy["valid_months"]),
-        effort=Effort(
-            staff_days=proposal.staff_days, compute_hours=compute_hours(proposal.run_dir)
-        ),
-        created_at="",
-        made_by=proposal.by.strip(),
-        made_by_program=proposal.by_program,
-        proposal_id=proposal.proposal_id,
-        author=proposal.author.strip(),
-        attested_by=proposal.attested_by.strip(),
-        minutes_sha256=content_hash(proposal.minutes) if proposal.minutes else "",
-        statement=BY_PROGRAM if proposal.by_program else BY_GRADE["recorded"],
     )
     return statement_of(record.to_json())
 
 
-def _skipped(case: UseCase, step: str) -> tuple[str, ...]:
-    """Return the steps before one that nobody approved."""
-    mine = [record for record in ledger.read_all() if record["case_id"] == case.id]
-    passed = {record.get("gate_step", "G4") for record in mine if record["outcome"] in APPROVALS}
-    return tuple(name for name in STEPS[: STEPS.index(step)] if name not in passed)
-
-
-def _require_said(proposal: Proposal) -> None:
-    """Refuse a decision that keeps to itself what was learnt, or what would change it."""
-    outcome = read_lifecycle().outcome(proposal.outcome)
-    for text in proposal.revisit_if:
-        parse_revisit(text)
-    if outcome.lessons and not any(lesson.text.strip() for lesson in proposal.lessons):
-        raise ConfigError(
-            f"{proposal.outcome} needs a lesson: what the next team should know",
-            where=f"decide {proposal.outcome}: --lesson",
-            fix="write it in a sentence; others will find it when they ask what was tried before",
-        )
-    if outcome.revisit_if and not proposal.revisit_if:
-        raise ConfigError(
-            f"{proposal.outcome} needs what would make it worth another look",
-            where=f"decide {proposal.outcome}: --revisit-if",
-            fix="write FACT OP VALUE: n_positive>=480, clinical_lead!=null, "
-            "vendor_contract_ends<2027-04",
-        )
+def _as_said(proposal: Proposal) -> dict[str, Any]:
+    """Return the fields of a record that stand as somebody said them."""
+    same = ("outcome", "lessons", "revisit_if", "review_by", "scope", "attendees", "dissent",
+            "conflicts_of_interest", "proposal_id")  # fmt: skip
+    return {
+        **{name: getattr(proposal, name) for name in same},
+        "rationale": proposal.rationale.strip(),
+        "effort": Effort(
+            staff_days=proposal.staff_days, compute_hours=compute_hours(proposal.run_dir)
+        ),
+        "made_by": proposal.by.strip(),
+        "made_by_program": proposal.by_program,
+        "author": proposal.author.strip(),
+        "attested_by": proposal.attested_by.strip(),
+        "minutes_sha256": content_hash(proposal.minutes) if proposal.minutes else "",
+        "statement": BY_PROGRAM if proposal.by_program else BY_GRADE["recorded"],
+    }
 
 
 def _case(proposal: Proposal) -> UseCase:

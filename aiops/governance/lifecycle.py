@@ -228,7 +228,7 @@ class Lifecycle(Config):
         Examples
         --------
         >>> read_lifecycle().allowed_from("suspended")
-        ['resume', 'retire']
+        ['re-review', 'resume', 'retire']
         """
         gates = [f"approve at {s.name}" for s in self.gates.values() if state in s.asks_from]
         others = [

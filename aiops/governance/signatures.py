@@ -7,7 +7,7 @@ from typing import Any
 from aiops.errors import GateError
 from aiops.governance.keyring import DEMO_KEYS, Member, book_of, read_keyring
 from aiops.governance.keys import PublicKey
-from aiops.governance.lifecycle import Grade, Needed, suffices
+from aiops.governance.lifecycle import APPROVALS, Grade, Needed, suffices
 from aiops.governance.record import SignedBy, SignedDissent
 from aiops.governance.signing import DECISION_TYPE, Envelope, check
 from aiops.provenance import json_hash
@@ -71,6 +71,12 @@ def vouch(
         grade = "attested"
     elif members:
         raise _missing(statement, needed, filled, where)
+    if grade == "recorded" and _is_own_approval(statement):
+        raise GateError(
+            f"{statement['author']} wrote this proposal and cannot approve it",
+            where=where,
+            fix="let somebody else decide: --by NAME",
+        )
     if not suffices(grade, needed.grade):
         raise _too_weak(statement, needed, grade, where)
     return Vouched(grade, signed_by, against)
@@ -188,6 +194,11 @@ def _require_apart(
         raise GateError(
             f"{', '.join(both)} signed for it and against it", where=where, fix="sign one of them"
         )
+
+
+def _is_own_approval(statement: Mapping[str, Any]) -> bool:
+    is_own = statement["author"] == statement["made_by"] and not statement["made_by_program"]
+    return is_own and statement["outcome"] in APPROVALS
 
 
 def _require_minutes(statement: Mapping[str, Any], needed: Needed, where: str) -> None:

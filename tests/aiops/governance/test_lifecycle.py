@@ -34,6 +34,7 @@ MOVES = {
     ("live_limited", "re-review"): "change_review",
     ("live", "re-review"): "change_review",
     ("change_review", "re-review"): "development",
+    ("suspended", "re-review"): "development",
     **{
         (state, outcome): to
         for state in (*EARLY, "silent_prospective")

@@ -19,8 +19,11 @@ LEARNT = {"reasons": ["R19"], "lessons": ["Ask early."], "revisit_if": ["n_posit
 
 
 @pytest.fixture(autouse=True)
-def _passed(open_gates):
-    pass
+def _passed(open_gates, make_run):
+    # From G3 on an approval is about bytes. A run outside the home leaves the state as it is.
+    told = make_run("2026-11-22-0a1b2c3d", use_case="ct-triage")
+    told.parent.rename(told.parents[2] / "elsewhere")
+    SAID["run_dir"] = told.parents[2] / "elsewhere" / told.name
 
 
 def approve(gate, keys=(), **said):
@@ -189,10 +192,11 @@ def test_a_demo_key_signs_nothing_but_the_demo(ring, demo_ring, stand):
         "a demo's key (Demo ai lead, Demo clinical lead) signs nothing but the demo's use cases"
     )
     stand("submitted", slug="demo-ct")
-    told = propose("approve", "demo-ct", gate="G0", **SAID)
+    said = {name: value for name, value in SAID.items() if name != "run_dir"}
+    told = propose("approve", "demo-ct", gate="G0", **said)
     assert record_decision(told, keys).grade == "signed"
     stand("submitted", slug="demo-mr")
-    told = propose("approve", "demo-mr", gate="G0", **SAID)
+    told = propose("approve", "demo-mr", gate="G0", **said)
     with pytest.raises(GateError, match="nobody enrolled"):
         record_decision(told, [ring["ai lead"], ring["clinical lead"]])
 
@@ -219,3 +223,32 @@ def test_as_many_roles_are_filled_as_can_be(held, wanted, filled):
     taken = [role for role in given if role]
     assert len(set(taken)) == len(taken)
     assert all(not role or role in held[i] for i, role in enumerate(given))
+
+
+def test_nobody_approves_alone_what_they_wrote(stand):
+    stand("submitted")
+    fault = refused("G0", by="Ana")
+    assert fault.what == "Ana wrote this proposal and cannot approve it"
+
+
+@pytest.mark.parametrize("gate", ["G3", "G4", "G5", "G6"])
+def test_an_approval_that_fixes_or_uses_bytes_names_them(gate, ring, stand):
+    stand(STATE_OF[gate])
+    fault = refused(gate, [ring[role] for role in CYCLE.step(gate).roles], run_dir=None)
+    assert fault.what == (
+        f"approve fixes or uses bytes ({CYCLE.step(gate).effect}), and names none"
+    )
+
+
+def test_what_has_lapsed_does_not_go_on_as_if_it_had_not(ring, stand, moved):
+    stand("live")
+    past = "2020-01-01"
+    moved("ct-triage", "suspended", outcome="suspend", expires_at=past)
+    moved("ct-triage", "live", outcome="approve", expires_at=past, gate_step="G6")
+    number = ledger.read_all()[-1]["id"]
+    moved("ct-triage", "suspended", outcome="suspend", expires_at=None)
+    fault = refused("resume", [ring["cso"], ring["chair"]])
+    assert fault.what == f"resume is refused: lapsed: {number} ended on 2020-01-01"
+    assert fault.fix.endswith("approved anew: aiops decide re-review")
+    again = record_decision(propose("re-review", "ct-triage", **SAID))
+    assert again.to_state == "development"
