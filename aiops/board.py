@@ -66,9 +66,8 @@ class Told:
 
     @property
     def name(self) -> str:
-        """Name of its run."""
-        step = f" {self.record.gate_step}" if self.record.gate_step else ""
-        return f"{self.record.id} {self.case.id}{step} {self.record.outcome}"
+        """Name of its run: the list cuts it, so what a board looks for comes first."""
+        return f"{self.case.slug}: {self.record.outcome} · {self.record.id} {self.case.id}"
 
     def files(self, standing: DecisionStanding) -> dict[str, str]:
         """Return the dossier: the page, the record, the evidence as a table, the signatures."""

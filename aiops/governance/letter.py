@@ -219,7 +219,7 @@ def _evidence_words(reason: Reason) -> str:
         return str(found["sentence"])
     return ", ".join(
         f"{name} {_number(value)}" for name, value in found.items()
-        if name not in ("code", "source", "supports") and isinstance(value, int | float | str)
+        if name not in ("code", "source", "supports", "kind") and isinstance(value, int | float | str)
     )  # fmt: skip
 
 

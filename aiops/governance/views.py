@@ -18,11 +18,15 @@ from aiops.governance.record import DecisionRecord
 from aiops.governance.standing import DUE, LAPSED, DecisionStanding, decision_standing
 from aiops.governance.usecase import UseCase
 
-_FIRST = ("outcome", "use_case", "reasons", "step", "grade")
+_FIRST = ("reasons", "outcome", "step", "grade")
+_FIXED = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 135}
+_WIDTHS = {"reasons": 250, "learnt": 280, "revisit_if": 160, "outcome": 150, "owner": 160}
+_WIDTH = 110
+"""Columns that MLflow always shows, and how wide each is: what matters needs no scrolling."""
 _VIEWS = {
     "all": ("All decisions", "", ("approval", "conditions", "review", "made_by")),
     "rejected": (
-        "Rejected or discontinued, and why",
+        "Rejected or stopped, and why",
         "attributes.status = 'KILLED'",
         ("learnt", "revisit_if", "made_by"),
     ),
@@ -166,6 +170,8 @@ def is_older(there: Mapping[str, str], today: date) -> bool:
 
 
 def _packed(search: str, columns: tuple[str, ...]) -> str:
+    shown = [f"tags.`aiops.{column}`" for column in columns]
+    widths = {f"tags.`aiops.{c}`": _WIDTHS.get(c, _WIDTH) for c in columns}
     state: dict[str, Any] = {
         "searchFilter": search,
         "orderByKey": "attributes.start_time",
@@ -174,7 +180,9 @@ def _packed(search: str, columns: tuple[str, ...]) -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [f"tags.`aiops.{column}`" for column in columns],
+        "selectedColumns": shown,
+        "columnOrder": [*_FIXED, *shown],
+        "columnWidths": {**_FIXED, **widths},
         "runsExpanded": {},
         "runsPinned": [],
         "runsHidden": [],

@@ -215,7 +215,7 @@ def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
         **LEARNT,
     )
     run = client.search_runs([client.get_experiment_by_name(tracking.DECISIONS).experiment_id])[0]
-    assert run.info.run_name == f"{record.id} UC-0001 reject"
+    assert run.info.run_name == f"ct-triage: reject · {record.id} UC-0001"
     assert run.info.status == "KILLED"
     tags = run.data.tags
     assert tags["aiops.outcome"] == "reject"
@@ -251,7 +251,7 @@ def test_outcomes_look_different_in_the_list(client, make_run):
     condition = f"test-list: a new test list; Dr Okafor; {LATER}"
     decide("approve-with-conditions", "UC-0001", run_dir=folder, conditions=[condition], **said)
     where = client.get_experiment_by_name(tracking.DECISIONS)
-    runs = client.search_runs([where.experiment_id], order_by=["attributes.run_name"])
+    runs = client.search_runs([where.experiment_id], order_by=["attributes.start_time"])
     assert [run.info.status for run in runs] == ["SCHEDULED", "FINISHED"]
     assert runs[1].data.tags["aiops.conditions"] == "open: 1"
     assert runs[1].data.tags["aiops.approval"] == "in force"

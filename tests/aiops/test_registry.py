@@ -1,0 +1,106 @@
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from aiops import registry, tracking
+from aiops.files import read_json, write_json
+from aiops.governance import ledger, usecase
+from aiops.governance.decision import decide
+from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.reading import read_config
+
+LATER = date.today() + timedelta(days=100)
+SAID = {"rationale": "So it is.", "by": "Board"}
+
+
+@pytest.fixture
+def approved(client, make_run):
+    """A case whose run was approved for a silent trial, and the run's folder."""
+
+    def make(*, has_model: bool):
+        usecase.submit("chest-effusion", "Effusion on chest films", owner="Radiology")
+        folder = make_run()
+        if has_model:
+            write_json(folder / "training.json", {"members": {"model": {"digest": "d" * 64}}})
+        write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+        tracking.log_run(folder, read_config(folder / "resolved.yaml").experiment)
+        decide("approve", "chest-effusion", run_dir=folder, **SAID)
+        return folder
+
+    return make
+
+
+def the_model(client):
+    [model] = client.search_registered_models()
+    return model
+
+
+def test_an_approval_points_the_alias_to_the_version_with_the_approved_bytes(client, approved):
+    folder = approved(has_model=True)
+    assert the_model(client).name == "chest-effusion"
+    assert the_model(client).tags["aiops.use_case"] == "UC-0001 chest-effusion"
+    assert the_model(client).tags["aiops.state"] == "silent_prospective"
+    version = client.get_model_version_by_alias("chest-effusion", "silent")
+    assert version.tags["aiops.digest"] == "d" * 64
+    assert version.run_id == read_json(folder / "run.json")["mlflow_run_id"]
+    tracking.project_all()
+    assert len(client.search_model_versions("name = 'chest-effusion'")) == 1
+    assert tracking.projection_faults() == []
+
+
+def test_bytes_that_the_store_does_not_hold_get_a_tag_in_place_of_a_version(client, approved):
+    approved(has_model=False)
+    assert client.search_model_versions("name = 'chest-effusion'") == []
+    assert the_model(client).tags["aiops.alias.silent"].endswith(f"digest {'9' * 64}")
+    assert tracking.projection_faults() == []
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+def test_a_suspension_takes_the_alias_away_at_once(client, approved, tmp_path, has_model):
+    approved(has_model=has_model)
+    minutes = tmp_path / "minutes.pdf"
+    minutes.write_bytes(b"minutes")
+    decide("suspend", "chest-effusion", reasons=["R24"], attested_by="A. Clerk", minutes=minutes,
+           attendees=["Dr Bell: cso"], **SAID)  # fmt: skip
+    assert the_model(client).aliases == {}
+    assert not [key for key in the_model(client).tags if key.startswith("aiops.alias.")]
+    assert tracking.projection_faults() == []
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+def test_an_alias_that_somebody_moved_is_told_and_put_back(client, approved, has_model):
+    approved(has_model=has_model)
+    tracking.drop_alias("chest-effusion", "silent")
+    tracking.set_alias("UC-0001", "live", "9" * 64)
+    digest = ("d" if has_model else "9") * 12
+    assert tracking.projection_faults() == [
+        f"UC-0001 chest-effusion: alias live points to {'9' * 12} in MLflow, "
+        "to nothing by the ledger",
+        "UC-0001 chest-effusion: alias silent points to nothing in MLflow, "
+        f"to {digest} by the ledger",
+    ]
+    tracking.project_all(repair=True)
+    assert tracking.projection_faults() == []
+
+
+def test_an_alias_that_is_not_ours_is_left_alone(client, approved):
+    approved(has_model=True)
+    client.set_registered_model_alias("chest-effusion", "champion", "1")
+    tracking.project_all()
+    assert set(the_model(client).aliases) == {"silent", "champion"}
+    assert tracking.projection_faults() == []
+
+
+def test_taking_away_what_is_not_there_is_no_fault(client):
+    usecase.submit("ct-triage", "CT triage")
+    tracking.drop_alias("ct-triage", "silent")
+    assert client.search_registered_models() == []
+
+
+def test_a_decision_without_bytes_points_nowhere(client):
+    case = usecase.submit("ct-triage", "CT triage")
+    record = {"id": "DEC-2026-0001", "case_id": case.id, "use_case": case.slug, "subject": [],
+              "effect": "alias silent", "outcome": "approve"}  # fmt: skip
+    assert registry.wanted(case, [record]) == {}
+    assert json.dumps(ledger.read_all()) == "[]"
