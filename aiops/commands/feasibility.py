@@ -71,7 +71,8 @@ def learning_curve_command(
 
     Scored on the part that is tuned on; the sealed test list is not touched.
     """
-    from aiops.governance.learning_curve import Aim, curve_lines, learning_curve
+    from aiops.governance.curve_words import curve_lines
+    from aiops.governance.learning_curve import Aim, learning_curve
 
     aim = Aim(target=target, per_year=per_year, seeds=seeds)
     with progress("fits") as moved:

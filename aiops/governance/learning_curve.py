@@ -4,7 +4,6 @@ Each fit is scored on the part that the experiment tunes on. The sealed test lis
 from nor looked at, and no run folder is made.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,11 @@ from numpy.typing import NDArray
 
 from aiops.config import Experiment
 from aiops.errors import ConfigError, DataError
+from aiops.files import write_text
+from aiops.governance.curve_words import Measured, evidence_of_curve
 from aiops.governance.feasibility import SCHEMA_VERSION, latest, write_answer
-from aiops.governance.power_law import FARTHEST, PowerLaw, fit_power_law
-from aiops.governance.reason_evidence import Evidence, count, evidence, threshold_of
+from aiops.governance.power_law import fit_power_law
+from aiops.governance.reason_evidence import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,32 +55,6 @@ class Aim:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Scores at growing numbers of patients.
-
-    Parameters
-    ----------
-    n : ndarray, shape (n_sizes,)
-        Patients learnt from.
-    score : ndarray, shape (n_sizes,)
-        Mean over the draws.
-    replicates : ndarray, shape (n_boot, n_sizes)
-        The same in each bootstrap replicate.
-    n_all, n_train : int
-        Patients of the whole cohort and of its training part.
-    scored_on : str
-        On whom.
-    """
-
-    n: NDArray[np.float64]
-    score: NDArray[np.float64]
-    replicates: NDArray[np.float64]
-    n_all: int
-    n_train: int
-    scored_on: str
-
-
 def learning_curve(
     config_path: Path,
     overrides: Sequence[str] = (),
@@ -111,6 +86,7 @@ def learning_curve(
     DataError
         If the cases leave nothing to tune on, or a table cannot be read.
     """
+    from aiops.governance.curve_picture import draw_curve
     from aiops.reading import read_config
 
     config = read_config(config_path, overrides)
@@ -147,85 +123,15 @@ def learning_curve(
         "needed": dict(zip(("value", "low", "high"), needed, strict=True)),
         "evidence": evidence_of_curve(law, measured, target, asked.per_year),
     }  # fmt: skip
-    return write_answer(result, "learning-curve")
+    answer = write_answer(result, "learning-curve")
+    picture = Path(answer["file"]).with_suffix(".svg")
+    write_text(picture, draw_curve(law, rows, target))
+    return {**answer, "picture": str(picture)}
 
 
 def latest_curve(use_case: str) -> dict[str, Any] | None:
     """Return the newest learning curve of a use case; None if none was drawn."""
     return latest(use_case, "learning-curve")
-
-
-def evidence_of_curve(
-    law: PowerLaw, measured: Measured, target: float, per_year: float | None
-) -> Evidence:
-    """Return what a curve says of R01: the patients needed against those there will be."""
-    years = threshold_of("R01", "years")
-    there = float(measured.n[-1])
-    limit = there + (per_year or 0.0) * years * measured.n_train / measured.n_all
-    low_now, high_now = np.quantile(measured.replicates[:, -1], [0.025, 0.975])
-    said = (
-        f"With {count(int(there))} training patients the score is {measured.score[-1]:.3f} "
-        f"({low_now:.3f} to {high_now:.3f}); {target:g} is wanted. "
-    )
-    value, low, high = law.needed(target)
-    if low_now >= target:
-        said, supports = f"{said}It is reached.", False
-    elif law.state != "ok":
-        said, supports = f"{said}How many more it takes is not told: {law.reason}.", None
-    else:
-        supports = True if low > limit else False if high <= limit else None
-        said += f"The curve levels out at {law.a:.3f} ({law.a_low:.3f} to {law.a_high:.3f}): "
-        said += _needed_words(value, low, high, FARTHEST * law.n_most)
-        said += _years_words(value, low, there, per_year, measured)
-    return evidence(
-        "R01", said, supports=supports, value=value, low=low, high=high, n=int(there),
-        threshold=limit, source=measured.scored_on,
-    )  # fmt: skip
-
-
-def _needed_words(value: float, low: float, high: float, far: float) -> str:
-    if math.isinf(low):
-        return "no number of patients reaches it."
-    if low > far:
-        return f"it takes more than {far:,.0f} training patients, farther than a curve can be read."
-    most = f"{high:,.0f}" if high <= far else f"more than {far:,.0f}, or none is enough"
-    best = f"{value:,.0f}" if value <= far else f"more than {far:,.0f}"
-    return f"{best} training patients reach it ({low:,.0f} to {most})."
-
-
-def _years_words(
-    value: float, low: float, there: float, per_year: float | None, measured: Measured
-) -> str:
-    if per_year is None:
-        return " How many come in a year was not said."
-    a_year = per_year * measured.n_train / measured.n_all
-    if math.isinf(low):
-        return ""
-    first = max(low - there, 0) / a_year
-    best = max(value - there, 0) / a_year
-    told = f"{best:.1f} years" if math.isfinite(best) else "years without end"
-    return f" At {per_year:g} patients a year that is {told}, {first:.1f} at best."
-
-
-def curve_lines(result: dict[str, Any]) -> list[str]:
-    """Say each measured point, the fit, and what it means."""
-    lines = [f"{result['use_case']}: {result['metric']} on {result['scored_on']}"]
-    lines += [
-        f"  {p['n_patients']:>8,.0f} patients  {p['score']:.3f} ({p['low']:.3f} to {p['high']:.3f})"
-        for p in result["points"]
-    ]
-    fit = result["fit"]
-    if fit["state"] == "ok":
-        lines.append(f"  fit: {fit['a']:.3f} − {fit['b']:.3g}·n^(−{fit['c']:.2f})")
-    else:
-        lines.append(f"  no fit: {fit['reason']}")
-    supports = {True: "supports R01", False: "speaks against R01", None: "does not settle R01"}
-    word = supports[result["evidence"]["supports"]]
-    return [
-        *lines,
-        f"{result['evidence']['sentence']} ({word})",
-        f"written: {result['file']}",
-    ]
 
 
 def _require_table_model(experiment: Experiment, config_path: Path) -> None:

@@ -238,7 +238,7 @@ def _curve(code: str, *, case: "UseCase | None", **_: Any) -> Evidence | None:
 
 
 SOURCES: dict[str, tuple[Source, ...]] = {
-    "R01": (_curve, _kept),
+    "R01": (_curve, _run, _kept),
     "R02": (_run, _kept),
     "R03": (_kept,),
     "R04": (_kept,),

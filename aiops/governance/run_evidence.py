@@ -56,6 +56,28 @@ def below_target(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     return worst(found)
 
 
+def interval_width(*, run_dir: Path | None, **_: Any) -> Evidence | None:
+    """Return how well the test patients let the primary figure be known (R01)."""
+    told = _evaluated(run_dir)
+    if told is None:
+        return None
+    bound, found = threshold_of("R01", "half_width"), []
+    for row in told["primary"]:
+        if row["low"] is None or row["high"] is None or not math.isfinite(row["high"] - row["low"]):
+            why = row.get("reason") or str(row["state"]).replace("_", " ")
+            said = f"{row['metric']} of {row['target']} has no interval: {why}."
+            found.append(_of_run("R01", said, row, run_dir, threshold=bound))
+            continue
+        half = (row["high"] - row["low"]) / 2
+        said = (
+            f"{count(row['n_patients'])} test patients let {row['metric']} of {row['target']} be "
+        )
+        said += f"known to ±{half:.3f}; ±{bound:g} is wanted."
+        one = _of_run("R01", said, row, run_dir, threshold=bound, supports=half > bound)
+        found.append({**one, "value": half, "low": None, "high": None})
+    return worst(found)
+
+
 def group_gaps(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     """Return the gap of the group that is served worst, among those named in advance (R13)."""
     if _evaluated(run_dir) is None or run_dir is None:
@@ -248,6 +270,7 @@ def net_benefit(*, run_dir: Path | None, **_: Any) -> Evidence | None:
 
 
 RUNS: Mapping[str, Callable[..., Evidence | None]] = {
+    "R01": interval_width,
     "R02": site_drop,
     "R10": simple_model,
     "R11": below_target,

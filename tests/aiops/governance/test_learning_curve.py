@@ -1,6 +1,8 @@
 """Learning curves: on whom they are scored, what they say of R01, and against scikit-learn."""
 
 import json
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from aiops.cli import cli
 from aiops.errors import ConfigError, DataError
+from aiops.governance.curve_words import Measured, curve_lines, evidence_of_curve
 from aiops.governance.learning_curve import (
     Aim,
-    Measured,
-    curve_lines,
-    evidence_of_curve,
     latest_curve,
     learning_curve,
     weighted_auc,
@@ -68,7 +68,10 @@ def test_the_curve_rises_and_is_kept(config, home):
     assert all(p["low"] <= p["score"] <= p["high"] for p in result["points"])
     assert result["evidence"]["code"] == "R01"
     assert result["scored_on"] == "135 patients set aside to tune on"
-    assert latest_curve("made-table") == result
+    assert latest_curve("made-table") == {k: v for k, v in result.items() if k != "picture"}
+    drawn = ElementTree.fromstring(Path(result["picture"]).read_text())
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "wanted 0.9" in "".join(drawn.itertext())
     assert not (home / "runs").exists()
     assert not (home / "seals").exists()
 

@@ -13,6 +13,7 @@ from aiops.governance.run_evidence import (
     below_target,
     external_drop,
     group_gaps,
+    interval_width,
     net_benefit,
     simple_model,
     site_drop,
@@ -33,6 +34,23 @@ def test_the_target_is_held_to_the_bound(make_run, facts, supports, words):
     assert found["threshold"] == 0.8
     assert found["sentence"].endswith(f"0.8 was set before the test: {words}.")
     assert (found["value"], found["low"], found["high"]) == tuple(facts.values())
+
+
+@pytest.mark.parametrize(("low", "high", "supports"), [(0.7, 0.9, True), (0.78, 0.84, False)])
+def test_a_wide_interval_supports_too_few_patients(make_run, low, high, supports):
+    found = interval_width(run_dir=make_run(value=0.8, low=low, high=high))
+    assert found["value"] == pytest.approx((high - low) / 2)
+    assert found["supports"] is supports
+    assert found["sentence"] == (
+        f"380 test patients let roc_auc of effusion be known to ±{(high - low) / 2:.3f}; "
+        "±0.05 is wanted."
+    )
+
+
+def test_a_figure_without_an_interval_settles_nothing(make_run):
+    found = interval_width(run_dir=make_run(low=float("nan"), high=float("nan"), state="small_n"))
+    assert found["supports"] is None
+    assert found["sentence"] == "roc_auc of effusion has no interval: small n."
 
 
 def test_without_a_value_set_before_nothing_is_supported(make_run):
@@ -118,7 +136,15 @@ def test_without_its_tables_a_run_says_nothing(make_run, tmp_path):
     run = make_run()
     for one in (net_benefit, simple_model, site_drop):
         assert one(run_dir=run) is None
-    for one in (below_target, group_gaps, site_drop, external_drop, simple_model, net_benefit):
+    for one in (
+        interval_width,
+        below_target,
+        group_gaps,
+        site_drop,
+        external_drop,
+        simple_model,
+        net_benefit,
+    ):
         assert one(run_dir=None) is None
         assert one(run_dir=tmp_path) is None
 
