@@ -77,6 +77,9 @@ CHECKS: dict[str, Check] = {
     "failed_cases": RunCheck(figure_checks.failed_cases, figure_checks.Share),
     "digests_present": RunCheck(lineage_checks.digests_present),
     "digest_frozen": RunCheck(lineage_checks.digest_frozen, lineage_checks.Frozen, reads_case=True),
+    "holds_promise": RunCheck(
+        lineage_checks.holds_promise, lineage_checks.Promise, reads_case=True
+    ),
     "seeds_recorded": RunCheck(lineage_checks.seeds_recorded),
     "split_independent": RunCheck(lineage_checks.split_independent, files=_CASES),
     "external_test": RunCheck(lineage_checks.external_test),

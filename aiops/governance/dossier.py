@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from aiops import home
 from aiops.errors import ConfigError
-from aiops.files import plain
+from aiops.files import plain, read_json
 from aiops.governance import documents, ledger, usecase
 from aiops.governance.hazards import read_hazards, read_matrix
 from aiops.governance.revisit import NOBODY, read_facts
@@ -21,6 +22,7 @@ REGISTER = "register"
 """Name under which a gate binds what the register said."""
 
 HAZARD_LOG = "hazard_log"
+EVALUATION = "evaluation.json"
 PAPERS = "documents"
 """Folder name under which a gate binds the bytes of papers."""
 
@@ -196,8 +198,24 @@ def _feasibility(slug: str) -> dict[str, Any] | None:
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return of a decision what a later gate asks for."""
+    subjects = record["subject"]
     return {
         **{name: record[name] for name in ("id", "outcome", "to_state", "expires_at")},
         "gate_step": record.get("gate_step", ""),
-        "digests": [subject["digest"] for subject in record["subject"]],
+        "digests": [subject["digest"] for subject in subjects],
+        "weights": [subject.get("digests", {}).get("weights", "") for subject in subjects],
+        "products": [subject.get("product", "") for subject in subjects],
+        "predictions": [d for subject in subjects for d in subject["dataset_digests"]],
+        "promised": [row for subject in subjects for row in _promised(record, subject)],
     }
+
+
+def _promised(record: Mapping[str, Any], subject: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the primary figures a decision was made on; none where the bytes are not the same."""
+    run = str(subject["model_uri"]).partition("#")[0].rpartition("/")[2]
+    path = home.runs_dir(str(record["use_case"])) / run / EVALUATION
+    bound = {e["sha256"] for e in record["evidence"] if e["artifact"] == EVALUATION}
+    if not path.exists() or content_hash(path) not in bound:
+        return []
+    names = ("target", "metric", "value")
+    return [{name: row[name] for name in names} for row in read_json(path)["primary"]]

@@ -7,7 +7,16 @@ from pydantic import Field
 
 from aiops.config import Config
 from aiops.files import read_table
-from aiops.governance.evidence import Answer, Evidence, listed, subject_digest
+from aiops.governance.bundle import digests_of, product_of
+from aiops.governance.evidence import (
+    Answer,
+    Evidence,
+    clears,
+    listed,
+    subject_digest,
+    with_interval,
+    worst,
+)
 from aiops.governance.run_checks import Nothing
 
 CARD = "card/card.json"
@@ -25,6 +34,13 @@ class Frozen(Config):
     """The step whose approval froze the digest."""
 
     step: str = Field(default="G3", pattern=r"^G[0-6]$")
+
+
+class Promise(Config):
+    """The step whose approval was given on figures, and how far a later run may fall short."""
+
+    step: str = Field(default="G4", pattern=r"^G[0-6]$")
+    margin: float = Field(ge=0)
 
 
 def digests_present(evidence: Evidence, asked: Nothing) -> Answer:
@@ -140,12 +156,66 @@ def digest_frozen(evidence: Evidence, asked: Frozen) -> Answer:
     if frozen is None:
         reason = f"nobody approved {asked.step}, so no bytes are frozen"
         return Answer("undecided", "none", threshold, reason, f"an approval at {asked.step}")
+    if evidence.experiment.is_vendor:
+        return _same_product(evidence, frozen, threshold)
     mine = subject_digest(evidence.evaluation, evidence.told("training.json"))
-    if mine not in frozen["digests"]:
+    weights = digests_of(evidence.run_dir).get("weights", "")
+    if mine not in frozen["digests"] or weights not in frozen["weights"]:
         reason = f"{frozen['id']} froze other bytes than these"
         settles = f"the frozen model evaluated again, or {asked.step} for these bytes"
         return Answer("fail", mine[:12], threshold, reason, settles)
     return Answer("pass", mine[:12], threshold, f"as {frozen['id']} froze them")
+
+
+def holds_promise(evidence: Evidence, asked: Promise) -> Answer:
+    """Answer whether a later run, a silent one say, holds what an approval was given on.
+
+    The whole interval of this run must clear the figure of the approved run, less the margin.
+    """
+    from evaluation.metrics import METRICS
+
+    threshold = f"as good as {asked.step} was approved on, but for {asked.margin:g}"
+    dossier = evidence.dossier
+    approved = _frozen(dossier.decisions, asked.step) if dossier is not None else None
+    if approved is None or not approved["promised"]:
+        reason = f"no figures are known that {asked.step} was approved on"
+        return Answer("undecided", "none", threshold, reason, f"an approval at {asked.step}")
+    if subject_digest(evidence.evaluation, None) in approved["predictions"]:
+        reason = f"these are the figures that {approved['id']} was given on, and no later ones"
+        settles = "a run on the cases of the silent phase: `--run DIR`"
+        return Answer("undecided", "none", threshold, reason, settles)
+    rows = {(row["target"], row["metric"]): row for row in evidence.evaluation["primary"]}
+    found, told = [], []
+    for one in approved["promised"]:
+        row = rows.get((one["target"], one["metric"]))
+        better = METRICS[one["metric"]].higher_is_better
+        if one["value"] is None:
+            found.append(clears(one["target"], None, 0.0, better))
+            continue
+        least = one["value"] - asked.margin if better else one["value"] + asked.margin
+        found.append(clears(one["target"], row, round(least, 4), better))
+        told += [with_interval(one["target"], row)] if row is not None else []
+    outcome = worst(one for one, _ in found)
+    reasons = listed([reason for one, reason in found if one == outcome])
+    settles = {"pass": "", "fail": "ask why it is worse in use before anybody relies on it"}.get(
+        outcome, "more cases in the silent phase"
+    )
+    return Answer(outcome, listed(told) or "none", threshold, reasons, settles)
+
+
+def _same_product(evidence: Evidence, frozen: Mapping[str, Any], threshold: str) -> Answer:
+    """Answer for a vendor's tool: on other cases it predicts other things, so its name counts."""
+    mine = product_of(evidence.run_dir)
+    if not mine or not any(frozen["products"]):
+        reason = "product and version of the vendor's tool are not said"
+        settles = "`vendor: {product: …, version: …}` in the config of both runs"
+        return Answer("undecided", "not said", threshold, reason, settles, "resolved.yaml")
+    if mine not in frozen["products"]:
+        reason = f"{frozen['id']} was about {listed(frozen['products'])}"
+        settles = "the product and version that were approved, or an approval of this one"
+        return Answer("fail", mine, threshold, reason, settles, "resolved.yaml")
+    reason = f"the product and version of {frozen['id']}, as the config says"
+    return Answer("pass", mine, threshold, reason, "", "resolved.yaml")
 
 
 def _frozen(decisions: tuple[Mapping[str, Any], ...], step: str) -> Mapping[str, Any] | None:

@@ -26,6 +26,7 @@ ASKS = {
     "feasible": {"against": ["R01"]},
     "step_approved": {"step": "G3"},
     "document": {"document": "dpia"},
+    "holds_promise": {"margin": 0.05},
 }
 SETTLED_BY_NOTHING = {"conditions_kept", "audit_clean"}
 """A case without decisions has kept its conditions; the audit of the run below is clean."""

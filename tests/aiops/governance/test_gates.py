@@ -248,6 +248,25 @@ def test_a_decision_on_a_run_by_its_own_gate_is_asked_again_too(case, make_run):
         gates.of_decision(record.id)
 
 
+def test_a_later_run_is_held_to_the_figures_that_were_approved(case, make_run):
+    folder = make_run()
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board"}
+    record_decision(propose("approve", SLUG, run_dir=folder, **said))
+    found = item(gates.ask("G5", SLUG, folder), "silent-results")
+    assert (found["outcome"], found["value"]) == ("undecided", "none")
+    silent = make_run("2026-12-22-ffffffff", value=0.84, low=0.80, high=0.849)
+    told = json.loads((silent / "evaluation.json").read_text())
+    write_json(silent / "evaluation.json", {**told, "predictions_sha256": "8" * 64})
+    found = item(gates.ask("G5", SLUG, silent), "silent-results")
+    assert found["reason"] == "effusion: the whole interval misses 0.85"
+    # Figures that changed after the approval promise nothing.
+    told = json.loads((folder / "evaluation.json").read_text())
+    write_json(folder / "evaluation.json", {**told, "unit": "patient"})
+    found = item(gates.ask("G5", SLUG, silent), "silent-results")
+    assert found["reason"] == "no figures are known that G4 was approved on"
+
+
 def test_a_decision_that_asked_no_gate_says_so(case):
     said = {"rationale": "Nobody leads it.", "by": "Imaging AI board", "reasons": ["R06"],
             "lessons": ["Name a lead."], "revisit_if": ["clinical_lead!=null"]}  # fmt: skip

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from aiops.files import write_json
+from aiops.governance.bundle import digests_of
 from aiops.governance.checks import answer
 from aiops.governance.dossier import Dossier
 from aiops.governance.evidence import read_evidence
 
+DAY = date(2026, 11, 22)
 TRAINED = {"members": {"model": {"digest": "a" * 64}}, "kind": "image"}
 VENDOR = {"effusion": {"label": "label_Effusion", "positive": [1], "score": "prob"}}
 
@@ -119,6 +121,7 @@ def test_blanks_of_the_card_are_counted_and_named(make_run):
 
 def decision(**changes):
     return {"id": "DEC-2026-0001", "outcome": "approve", "gate_step": "G3", "digests": ["9" * 64],
+            "weights": [""], "products": [""], "predictions": ["9" * 64], "promised": [],
             "to_state": "retrospective_eval", "expires_at": None, **changes}  # fmt: skip
 
 
@@ -133,7 +136,66 @@ def decision(**changes):
     ],
 )
 def test_the_bytes_are_those_that_were_frozen(make_run, decisions, outcome, words):
-    dossier = Dossier(date(2026, 11, 22), {}, decisions=tuple(decisions))
+    dossier = Dossier(DAY, {}, decisions=tuple(decisions))
     found = asked(make_run(), "digest_frozen", dossier)
+    assert found.outcome == outcome
+    assert words in found.reason
+
+
+def test_weights_that_were_swapped_are_not_the_frozen_ones(make_run):
+    folder = make_run()
+    (folder / "model").mkdir()
+    (folder / "model" / "weights.bin").write_bytes(b"learnt")
+    weights = digests_of(folder)["weights"]
+    dossier = Dossier(DAY, {}, decisions=(decision(weights=[weights]),))
+    assert asked(folder, "digest_frozen", dossier).outcome == "pass"
+    (folder / "model" / "weights.bin").write_bytes(b"others")
+    assert asked(folder, "digest_frozen", dossier).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("mine", "approved", "outcome", "words"),
+    [
+        ("Chest 14", "Chest 14 2.1", "pass", "the product and version of DEC-2026-0001"),
+        ("Chest 15", "Chest 14 2.1", "fail", "DEC-2026-0001 was about Chest 14 2.1"),
+        ("Chest 14", "", "undecided", "product and version of the vendor's tool are not said"),
+        ("", "Chest 14 2.1", "undecided", "product and version of the vendor's tool are not said"),
+    ],
+)
+def test_a_vendors_tool_is_the_same_by_product_and_version(
+    make_run, mine, approved, outcome, words
+):
+    folder = vendor_run(make_run)
+    if mine:
+        text = (folder / "resolved.yaml").read_text()
+        (folder / "resolved.yaml").write_text(
+            f"{text}vendor: {{product: {mine}, version: '2.1'}}\n"
+        )
+    dossier = Dossier(DAY, {}, decisions=(decision(products=[approved], digests=["8" * 64]),))
+    found = asked(folder, "digest_frozen", dossier)
+    assert found.outcome == outcome
+    assert words in found.reason
+
+
+def promise(value=0.9, **changes):
+    row = {"target": "effusion", "metric": "roc_auc", "value": value}
+    told = {"gate_step": "G4", "promised": [row], "predictions": ["8" * 64], **changes}
+    return Dossier(DAY, {}, decisions=(decision(**told),))
+
+
+@pytest.mark.parametrize(
+    ("dossier", "outcome", "words"),
+    [
+        (promise(0.90), "pass", "effusion: the whole interval clears 0.85"),
+        (promise(0.95), "undecided", "effusion: 0.9 lies inside the interval"),
+        (promise(0.995), "fail", "effusion: the whole interval misses 0.945"),
+        (promise(None), "undecided", "effusion: not in the evaluation"),
+        (promise(predictions=["9" * 64]), "undecided", "and no later ones"),
+        (promise(promised=[]), "undecided", "no figures are known that G4 was approved on"),
+        (promise(gate_step="G3"), "undecided", "no figures are known that G4 was approved on"),
+    ],
+)
+def test_a_silent_phase_holds_what_was_promised(make_run, dossier, outcome, words):
+    found = asked(make_run(), "holds_promise", dossier, margin=0.05)
     assert found.outcome == outcome
     assert words in found.reason
