@@ -143,15 +143,25 @@ def _version(client: Client, case: UseCase, digest: str) -> str | None:
         return None
     uri = runs[0].data.tags.get("aiops.model_uri")
     if uri:
-        model_id = uri.removeprefix("models:/")
         made = client.create_model_version(
-            case.slug, uri, run_id, tags={_DIGEST: digest}, model_id=model_id
+            case.slug, _source(client, uri), run_id, tags={_DIGEST: digest}
         )
     else:  # the models of its folds lie below the run
         made = client.create_model_version(
             case.slug, f"runs:/{run_id}/model", run_id, tags={_DIGEST: digest}
         )
     return str(made.version)
+
+
+def _source(client: Client, uri: str) -> str:
+    """Return where the bytes of a model lie, in words that the store at hand understands.
+
+    MLflow looks ``models:/…`` up in the store that the process names by default. That is ours only
+    on a server; elsewhere it finds nothing, and leaves an empty store in the working folder.
+    """
+    if str(client.tracking_uri).startswith("http"):
+        return uri
+    return str(client.get_logged_model(uri.removeprefix("models:/")).artifact_location)
 
 
 def _run_of(case: UseCase, digest: str) -> str | None:
