@@ -280,12 +280,16 @@ def _worst(
     """Return the named group that fares worst in the primary metric; a gap below 0 is worse."""
     if gaps.empty:
         return None
+    from aiops.report.disclosure import is_hidden
+
     family = gaps[
         gaps["prespecified"].astype(bool)
         & gaps["target"].isin(experiment.primary_targets)
         & (gaps["metric"] == experiment.primary.metric)
-        & gaps["value"].notna()
     ]
+    if family["reason"].map(is_hidden).any():
+        return None  # the worst may be among the hidden: the best of the shown is not the worst
+    family = family[family["value"].notna()]
     if family.empty:
         return None
     row = family.sort_values("value").iloc[0]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evaluation.groups import UNSURE
 from evaluation.protection import BoolArray, Guard, Hidden, Part, hidden_groups
 
 ALL = "all"
@@ -33,6 +34,12 @@ NOT_FIGURES = {
 }  # fmt: skip
 SUBSETS = {"bin", "adjusted_for", "before"}
 """Columns of tables whose counts are of parts of a group: cases in a bin, or complete cases."""
+
+VERSUS_REST = {"gaps", "adjusted"}
+"""Tables whose figures compare a group with all other recorded groups."""
+
+AMONG_RECORDED = {"representation"}
+"""Tables whose shares are of those recorded, so that they tell how many are not."""
 
 SUMMARY = "("
 """Begins the name of a row that sums up the groups of an attribute, as its worst group."""
@@ -268,9 +275,29 @@ def _without_groups(table: str, frame: pd.DataFrame, secrets: Secrets) -> pd.Dat
     if SUBSETS & set(frame) and "bin" not in frame:
         few = np.any([_is_small(frame[c], secrets) for c in people], axis=0)
         blank(table, frame, few & ~sizes, people, secrets, "primary")
+    told_by_rest = _told_by_rest(table, keys, secrets) & ~figures
+    blank(table, frame, told_by_rest, figures_of(frame), secrets, "complementary")
     word = hidden_word(secrets.release.below)
     marked(frame, figures, np.where(whys == "primary", word, WITHHELD))
+    marked(frame, told_by_rest, np.full(len(frame), WITHHELD, dtype=object))
     return _plain_reasons(frame, secrets.release.below)
+
+
+def _told_by_rest(table: str, keys: list[Key], secrets: Secrets) -> BoolArray:
+    """Return the rows whose figures would tell of a hidden group, though they are of another.
+
+    A gap is taken to all other recorded groups: where one of them is hidden, the gap and the shown
+    figures give its figures. A share among those recorded gives the number of the others.
+    """
+    out = np.zeros(len(keys), dtype=bool)
+    if table not in VERSUS_REST and table not in AMONG_RECORDED:
+        return out
+    hidden = {(a, t): secrets.hidden_in(a, t) for a, t in {key[:2] for key in keys}}
+    for i, (attribute, target, group) in enumerate(keys):
+        others = hidden[attribute, target] - {group}
+        tells = others - set(UNSURE) if table in VERSUS_REST else others & set(UNSURE)
+        out[i] = bool(tells)
+    return out
 
 
 def _is_small(counts: "pd.Series[float]", secrets: Secrets) -> BoolArray:

@@ -120,7 +120,8 @@ def case_frame(table: pd.DataFrame, plan: EvaluationPlan) -> tuple[pd.DataFrame,
     for attribute in plan.attributes:
         n = cases.loc[cases[attribute] == CONFLICTING, "patient_id"].nunique()
         if n:
-            notes.append(f"{attribute}: {n} patients have more than one value; they are the group "
+            # How many they are stands in the table alone, where a small number can be hidden.
+            notes.append(f"{attribute}: patients with more than one value are the group "
                          f"'{CONFLICTING}'.")  # fmt: skip
     once = table.drop_duplicates(["case_id", "structure"])
     for structure in plan.targets:

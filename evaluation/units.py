@@ -142,7 +142,8 @@ def _conflicts(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
     for attribute in plan.attributes:
         n = table.loc[table[attribute] == CONFLICTING, "patient_id"].nunique()
         if n:
-            notes.append(f"{attribute}: {n} patients have more than one value; they are the group "
+            # How many they are stands in the table alone, where a small number can be hidden.
+            notes.append(f"{attribute}: patients with more than one value are the group "
                          f"'{CONFLICTING}'.")  # fmt: skip
     return notes
 

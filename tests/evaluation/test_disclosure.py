@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation import EvaluationPlan, evaluate_classification
 from evaluation.disclosure import Disclosure, suppress, suppress_counts
 
 SMALL, OTHER = "hidden (<8)", "hidden"
@@ -170,7 +171,10 @@ def test_gaps_lose_their_figures_but_keep_their_verdict():
     assert hidden.loc[["m", "x"], ["value", "low_simultaneous", "n_needed"]].isna().all(axis=None)
     assert hidden.loc["x", "reason"] == SMALL
     assert list(hidden["verdict"]) == ["insufficient evidence"] * 3
-    assert hidden.loc["f", "value"] == 0.812
+    # The rest of f is m and x, both hidden: its gap and its figure would give theirs.
+    assert np.isnan(hidden.loc["f", "value"])
+    shown = suppress(table[table["group"] != "x"], gaps[gaps["group"] != "x"]).gaps
+    assert list(shown["value"]) == [0.812, 0.812]
 
 
 def test_the_words_of_a_group_that_is_shown_carry_no_small_count():
@@ -317,3 +321,48 @@ def test_the_tables_given_are_left_as_they_are():
     before = table.copy()
     suppress(table, pd.DataFrame())
     pd.testing.assert_frame_equal(table, before)
+
+
+def few_not_recorded():
+    """A cohort with two sexes and five patients whose sex nobody wrote down."""
+    n = 181
+    sex = np.array(["F"] * 83 + ["M"] * 93 + [None] * 5, dtype=object)
+    ill = np.arange(n) % 3 == 0
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "case_id": [f"c{i:03}" for i in range(n)],
+            "patient_id": [f"p{i:03}" for i in range(n)],
+            "split": "test",
+            "target": "x",
+            "y_true": ill.astype(int),
+            "y_score": np.clip(0.5 * ill + 0.25 + rng.normal(0, 0.2, n), 0, 1),
+            "status": "ok",
+            "sex": sex,
+        }
+    )
+    plan = EvaluationPlan(
+        "classification", ("x",), ("x",), "roc_auc", ("sex",), ("sex",), margin=0.05,
+        operating_points={"x": 0.5},
+    )  # fmt: skip
+    return evaluate_classification(table, plan)
+
+
+def test_a_share_of_those_recorded_tells_not_how_many_are_not():
+    found = few_not_recorded()
+    assert found.tables["representation"]["share"].notna().sum() == 3
+    shown = suppress(found.metrics, found.gaps, found.tables)
+    assert shown.tables["representation"][["share", "low", "high"]].isna().all(axis=None)
+
+
+def test_a_gap_to_a_rest_of_hidden_groups_is_hidden_and_its_verdict_stays():
+    found = few_not_recorded()
+    shown = suppress(found.metrics, found.gaps, found.tables)
+    hidden = set(shown.metrics.loc[shown.metrics["state"] == "suppressed", "group"])
+    assert hidden == {"F", "not recorded"}
+    men = shown.gaps[(shown.gaps["group"] == "M") & (shown.gaps["metric"] == "roc_auc")].iloc[0]
+    assert np.isnan([men["value"], men["low"], men["high"], men["p_adjusted"]]).all()
+    assert men["reason"] == "hidden"
+    assert men["verdict"] != ""
+    told = shown.log[(shown.log["table"] == "gaps") & (shown.log["group"] == "M")]
+    assert (told["why"] == "complementary").any()

@@ -167,7 +167,7 @@ def test_a_case_under_one_target_alone_is_said():
 
 def test_a_patient_with_two_sexes_is_said_and_stays():
     units = units_of(table(), PLAN)
-    said = "sex: 1 patients have more than one value; they are the group 'conflicting'."
+    said = "sex: patients with more than one value are the group 'conflicting'."
     assert units.notes == (said,)
     assert units.tables["a"]["sex"].tolist() == ["F", "F", "conflicting", "conflicting"]
 
