@@ -2,6 +2,8 @@ import pytest
 import yaml
 
 from aiops.errors import ConfigError
+from aiops.files import write_json
+from aiops.governance.decision import propose, record_decision
 from aiops.governance.effects import (
     Effect,
     Effects,
@@ -11,6 +13,8 @@ from aiops.governance.effects import (
     read_effects,
 )
 from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.governance.usecase import submit
 
 A, B = "a" * 64, "b" * 64
 
@@ -119,3 +123,13 @@ def test_an_alias_that_is_not_described_is_refused():
     told["effects"]["alias live"]["set"] = "live2"
     with pytest.raises(ValueError, match="no such alias: live2"):
         Effects.model_validate(told)
+
+
+def test_an_approval_of_a_run_points_the_alias_to_what_was_evaluated(make_run):
+    submit("chest-effusion", "Effusion on chest films")
+    folder = make_run()
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", "run_dir": folder}
+    told = record_decision(propose("approve", "chest-effusion", **said)).to_json()
+    assert done(effects_of(told)) == [("set", "silent", "9" * 64)]
+    assert aliases_after([told]) == {"silent": "9" * 64}

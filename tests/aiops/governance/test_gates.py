@@ -17,6 +17,7 @@ from aiops.governance.dossier import read_dossier
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.policy import check_answer, check_gates, evaluate_gate, read_policy
 from aiops.governance.usecase import submit
+from aiops.provenance import content_hash
 
 SLUG = "chest-effusion"
 STEPS = [f"G{i}" for i in range(7)]
@@ -151,6 +152,30 @@ def test_a_table_that_changed_or_came_since_is_refused(case, make_run):
     gates.keep(gates.ask("G3", SLUG))
     curve.to_parquet(folder / "tables" / "decision_curve.parquet")
     with pytest.raises(GateError, match=r"changed after the gate: tables/decision_curve\.parquet"):
+        gates.kept("G3", SLUG)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resolved.yaml", "evaluation.json", "audit.json", "split.json", "training.json",
+     "metrics.parquet", "predictions.parquet", "cases.parquet", "card/card.json"],
+)  # fmt: skip
+def test_each_file_that_was_read_is_bound(case, make_run, name):
+    folder = make_run()
+    (folder / "card").mkdir()
+    write_json(folder / "card" / "card.json", {"blanks": []})
+    write_json(folder / "split.json", {"assignments": {"c": {"split": "test"}}, "seed": 0})
+    write_json(folder / "training.json", {"members": {"model": {"digest": "a" * 64}}})
+    pd.DataFrame({"case_id": ["c"], "patient_id": ["p"]}).to_parquet(folder / "cases.parquet")
+    pd.DataFrame({"y_score": [0.5]}).to_parquet(folder / "predictions.parquet")
+    gates.keep(gates.ask("G3", SLUG))
+    assert gates.kept("G3", SLUG)["evaluated"][name] == content_hash(folder / name)
+    with (folder / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(GateError, match=f"changed after the gate: {name}"):
+        gates.kept("G3", SLUG)
+    (folder / name).unlink()
+    with pytest.raises(GateError, match=f"changed after the gate: {name}"):
         gates.kept("G3", SLUG)
 
 
