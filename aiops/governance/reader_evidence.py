@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiops.errors import ConfigError
-from aiops.governance.reason_evidence import Evidence, below, evidence, share, threshold_of
+from aiops.governance.reason_evidence import (
+    Evidence,
+    below,
+    count,
+    evidence,
+    share,
+    threshold_of,
+)
+from aiops.governance.table_evidence import share_of_cases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +81,7 @@ def _ratings(
         told = f"not estimable ({found.reason})"
     return evidence(
         "R04",
-        f"Two readers of {found.n_cases:,} cases agree by {name} {told}; {bound:g} is asked for.",
+        f"Two readers of {count(found.n_cases)} cases agree by {name} {told}; {bound:g} is asked.",
         supports=below(found.low, found.high, bound), value=found.value, low=found.low,
         high=found.high, n=found.n_patients, threshold=bound, source=table.name,
     )  # fmt: skip
@@ -99,8 +107,8 @@ def _dice(table: Path, both: "pd.DataFrame", first: str, second: str) -> Evidenc
     few = seen.size < MANY
     return evidence(
         "R04",
-        f"Two readers drew {seen.size} cases with a Dice of {told} on average; {bound:g} is asked "
-        f"for{', and so few cases show little' if few else ''}.",
+        f"Two readers drew {count(seen.size)} cases with a mean Dice of {told}; {bound:g} is asked"
+        f"{', and so few cases show little' if few else ''}.",
         supports=None if few else below(float(low), float(high), bound), value=float(seen.mean()),
         low=float(low), high=float(high), n=seen.size, threshold=bound, source=table.name,
     )  # fmt: skip
@@ -109,18 +117,17 @@ def _dice(table: Path, both: "pd.DataFrame", first: str, second: str) -> Evidenc
 def linkage(cases: "Cases", other: Path, column: str) -> Evidence:
     """Return the share of cases whose patient stands in another table (R03)."""
     from aiops.data.table import read_frame, require_columns
-    from evaluation import clustered_proportion
 
     frame = read_frame(other)
     require_columns(frame, {column: "--link"}, where=str(other))
     there = set(frame[column].dropna())
     patient = cases.frame["patient_id"]
-    found = clustered_proportion(patient.isin(there).to_numpy(bool), patient.to_numpy(str))
+    value, low, high = share_of_cases(patient.isin(there).to_numpy(bool), cases)
     bound = threshold_of("R03", "linked")
-    told = share(found.value, found.low, found.high)
+    told = share(value, low, high)
     return evidence(
         "R03",
         f"{told} of the cases are found in {other.name} by '{column}'; {share(bound)} is asked.",
-        supports=below(found.low, found.high, bound), value=found.value, low=found.low,
-        high=found.high, n=len(cases), threshold=bound, source=other.name,
+        supports=below(low, high, bound), value=value, low=low, high=high, n=len(cases),
+        threshold=bound, source=other.name,
     )  # fmt: skip

@@ -57,26 +57,29 @@ def patients(cases: "Cases", *, per_year: float | None = None) -> Evidence:
         is_few = 0 < n < BELOW
         needed = None if is_few or not n_known else _needed_to_test(cases, n / n_known)
         if needed is not None:
-            said += f". {needed}"
+            said += f". {needed[1]}"
         if n < wanted and per_year and not is_few:
             said += f". At {per_year:g} a year the rest takes {(wanted - n) / per_year:.1f} years"
         elif n < wanted and not per_year:
             said += ". How many come in a year is not said"
         found.append(
             evidence(
-                "R01", f"{said}.", supports=n < wanted, n=n_known, threshold=wanted, source=TABLE,
+                "R01", f"{said}.", supports=n < wanted or (None if needed and needed[0] else False),
+                n=n_known, threshold=wanted, source=TABLE,
                 value=None if is_few else n,
             )
         )  # fmt: skip
     return _one(found)
 
 
-def _needed_to_test(cases: "Cases", prevalence: float) -> str | None:
-    """Say how many test patients the primary AUC needs, beside how many there would be."""
+def _needed_to_test(cases: "Cases", prevalence: float) -> tuple[bool, str] | None:
+    """Return whether the test would be too small for the primary AUC, and that in words."""
     from evaluation import size_auc_half_width
 
     experiment = cases.experiment
     expected, part = experiment.primary.acceptable, experiment.split.test
+    if experiment.split.leave_one_out or experiment.is_vendor:
+        part = 1.0  # every patient is tested
     known = isinstance(part, float) and expected is not None and 0.5 < expected < 1
     if experiment.primary.metric != "roc_auc" or not known or not 0 < prevalence < 1:
         return None
@@ -84,15 +87,15 @@ def _needed_to_test(cases: "Cases", prevalence: float) -> str | None:
     n = size_auc_half_width(float(expected or 0), half, prevalence=prevalence).n
     there = round(cases.n_patients * float(part))  # type: ignore[arg-type]
     said = f"An AUC of {expected:g} known to ±{half:g} takes {n:,} test patients"
-    return f"{said}; the split would give {there:,}"
+    return n > there, f"{said}; the split would give {there:,}"
 
 
 def images(cases: "Cases") -> Evidence | None:
     """Return whether the files that a model would learn from are there (R01)."""
     from aiops.data.images import file_of
 
-    if cases.experiment.data.modality == "table":
-        return None
+    if cases.experiment.data.modality == "table" or cases.experiment.is_vendor:
+        return None  # nothing is learnt from images
     bound = threshold_of("R01", "files_missing")
     columns = cases.image_columns
     if not columns:
@@ -103,7 +106,7 @@ def images(cases: "Cases") -> Evidence | None:
     refs = cases.frame[list(columns)]
     known = {ref: file_of(ref).is_file() for ref in _texts(refs)}
     there = refs.apply(lambda column: column.map(known).eq(True)).all(axis=1).to_numpy(bool)
-    value, low, high = _share(~there, cases)
+    value, low, high = share_of_cases(~there, cases)
     n = int(there.sum())
     # Files tell of no person; their number is kept from being told where it is small all the same.
     return evidence(
@@ -119,7 +122,7 @@ def labels(cases: "Cases") -> Evidence:
     bound = threshold_of("R03", "missing")
     found = []
     for name in cases.experiment.findings:
-        value, low, high = _share(cases.frame[f"y:{name}"].isna().to_numpy(), cases)
+        value, low, high = share_of_cases(cases.frame[f"y:{name}"].isna().to_numpy(), cases)
         column = cases.experiment.findings[name].label
         said = f"{share(value, low, high)} of the cases have nothing written in '{column}' ({name})"
         found.append(
@@ -146,7 +149,7 @@ def blanks(cases: "Cases") -> Evidence | None:
         written = cases.outcome_values[name]
         if len(written) != 1 or not blank.any():
             continue
-        often = share(*_share(blank.to_numpy(), cases))
+        often = share(*share_of_cases(blank.to_numpy(), cases))
         said = (
             f"In '{target.label}' only '{next(iter(written))}' is ever written: a blank, {often} "
             "of the cases, means 'no' and 'not recorded' alike"
@@ -177,7 +180,7 @@ def _contradictions(
         if target.label == findings[name].label:
             continue
         filled = cases.frame.loc[blank, f"y:{other}"].notna().to_numpy()
-        told.append((target.label, *_share(filled, cases, blank.to_numpy())))
+        told.append((target.label, *share_of_cases(filled, cases, blank.to_numpy())))
     return told
 
 
@@ -190,10 +193,10 @@ def missingness(cases: "Cases") -> Evidence | None:
         return None
     bound, enough = threshold_of("R03", "missing"), threshold_of("R03", "complete")
     lost = cases.frame[list(fields)].isna()
-    shares = {fields[str(c)]: _share(lost[c].to_numpy(bool), cases) for c in lost}
+    shares = {fields[str(c)]: share_of_cases(lost[c].to_numpy(bool), cases) for c in lost}
     name = max(shares, key=lambda one: shares[one][2])
     value, low, high = shares[name]
-    whole = _share(~lost.any(axis=1).to_numpy(bool), cases)
+    whole = share_of_cases(~lost.any(axis=1).to_numpy(bool), cases)
     signs = (above(low, high, bound), below(whole[1], whole[2], enough))
     said = (
         f"Of {len(fields)} fields '{name}' is missing most: {share(value, low, high)} of the cases "
@@ -234,7 +237,7 @@ def groups(cases: "Cases") -> Evidence | None:
     named = fairness.attributes if fairness else list(data.attributes)
     if not named:
         return None
-    from aiops.data.cases import band_names
+    from aiops.data.cases import CONFLICTING, band_names
 
     name = _targets(cases)[0]
     ill = cases.frame[cases.frame[f"y:{name}"].eq(1)]
@@ -243,6 +246,7 @@ def groups(cases: "Cases") -> Evidence | None:
         told = data.attributes[attribute]
         asked = list(told.values.values()) or (band_names(told.bands) if told.bands else [])
         there = cases.frame[attribute].dropna()
+        there = there[there != CONFLICTING]
         all_groups = list(dict.fromkeys([*asked, *sorted(map(str, there.unique()))]))
         n_groups += len(all_groups)
         with_it = ill["patient_id"].groupby(ill[attribute]).nunique()
@@ -284,7 +288,7 @@ def _spread(cases: "Cases", attribute: str, spread: "pd.Series[int]") -> Evidenc
     part = spread.to_numpy(float) / spread.sum()
     entropy = float(-(part * np.log(part)).sum() / np.log(len(part))) if len(part) > 1 else 0.0
     first = str(spread.index[0])
-    mostly_one = share(*_share((cases.frame[attribute] == first).to_numpy(bool), cases))
+    mostly_one = share(*share_of_cases((cases.frame[attribute] == first).to_numpy(bool), cases))
     others = cases.frame[attribute].notna() & (cases.frame[attribute] != first)
     n = int(cases.frame.loc[others, "patient_id"].nunique())
     detail = [{"attribute": attribute, "sources": len(part), "entropy": round(entropy, 2)}]
@@ -334,7 +338,7 @@ def _targets(cases: "Cases") -> list[str]:
     return [name for name in cases.experiment.primary_targets if name in findings]
 
 
-def _share(
+def share_of_cases(
     hit: "np.ndarray[Any, Any]", cases: "Cases", rows: "np.ndarray[Any, Any] | None" = None
 ) -> tuple[float, float, float]:
     """Return a share with its interval; of a share of few cases its bound alone, and no value."""

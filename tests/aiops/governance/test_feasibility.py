@@ -138,6 +138,24 @@ def test_a_sound_table_passes(config):
     assert [c for c, told in result["reasons"].items() if told["supports"]] == []
 
 
+def test_a_test_too_small_to_settle_the_claim_is_undecided(config):
+    frame = films(ill=300)  # 300 of 300 patients: enough, but for the test
+    frame.loc[frame.index % 4 > 1, "code"] = "23r"
+    found = check(assess(config(frame)), "patients")
+    assert found["value"] == 150
+    assert found["outcome"] == "undecided"
+    assert found["sentence"].endswith("test patients; the split would give 60.")
+    every = check(assess(config(frame), ["split.test=0.9", "split.tune=0.05"]), "patients")
+    assert every["outcome"] == "pass"
+
+
+def test_a_patient_of_two_groups_is_no_group(config):
+    frame = films()
+    frame.loc[0, "sex"] = "M"
+    frame.loc[1, "sex"] = "F"
+    assert "conflicting" not in check(assess(config(frame)), "groups")["sentence"]
+
+
 def test_years_are_told_when_the_yearly_number_is_known(config):
     result = assess(config(), asked=Asked(per_year=16))
     assert "At 16 a year the rest takes 5.0 years." in check(result, "patients")["sentence"]

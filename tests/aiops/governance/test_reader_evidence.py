@@ -32,7 +32,7 @@ def test_readers_who_guess_support_the_reason(tmp_path):
     found = reader_agreement(written(tmp_path, {"a": a, "b": b}), "a", "b")
     assert found["supports"] is True
     assert found["code"] == "R04"
-    assert "0.6 is asked for" in found["sentence"]
+    assert "0.6 is asked." in found["sentence"]
 
 
 def test_measures_are_answered_by_the_intraclass_correlation(tmp_path):
@@ -56,7 +56,7 @@ def test_masks_are_answered_by_dice(tmp_path):
     names = {side: [f"{side}{i}.png" for i in range(12)] for side in "ab"}
     found = reader_agreement(written(tmp_path, names), "a", "b")
     assert found["value"] == pytest.approx((0.75 + 0.5) / 2)
-    assert found["sentence"].startswith("Two readers drew 12 cases with a Dice of 0.62 (")
+    assert found["sentence"].startswith("Two readers drew 12 cases with a mean Dice of 0.62 (")
     assert found["supports"] is True
 
 
