@@ -189,8 +189,9 @@ def _curve_rows(sample: Sample, thresholds: FloatArray, level: float) -> pd.Data
             "n_patients": n_patients,
             "n_positive": curve.n_positive,
             "net_benefit": value,
-            "low": np.maximum(value - half, -(1 - prevalence) * curve.odds),
-            "high": np.minimum(value + half, prevalence),
+            # Another sample has another prevalence: only the ends of the scale hold for all.
+            "low": np.maximum(value - half, -curve.odds),
+            "high": np.minimum(value + half, 1.0),
             "treat_all": curve.treat_all,
             "treat_none": 0.0 if curve.n_cases else np.nan,
             "standardised": value / prevalence if curve.n_positive else np.nan,
@@ -265,7 +266,8 @@ def decision_curve(
         A row per threshold: ``threshold, n_cases, n_patients, n_positive, net_benefit, low, high,
         treat_all, treat_none, standardised, state, reason``. ``standardised`` is net benefit over
         prevalence [2]_, 1 at best, nan without a diseased case. Limits are linearised by patient
-        with a t quantile, nan where no case is called.
+        with a t quantile, nan where no case is called; they hold the chance in the prevalence
+        too, and so may lie above the sample's.
 
     Raises
     ------
@@ -317,7 +319,8 @@ def net_benefit(
     Returns
     -------
     Estimate
-        At most the prevalence; below 0 the tool does more harm than treating no one.
+        At most the sample's prevalence; below 0 the tool does more harm than treating no one.
+        The interval may reach above that prevalence, which is an estimate itself.
 
     Examples
     --------

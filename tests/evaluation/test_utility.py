@@ -72,9 +72,11 @@ def test_the_standard_error_is_that_of_sums_by_patient(cases):
         variance *= n / (n - 1) if n > 1 else 1.0
         df = max(counts.sum() ** 2 / np.square(counts).sum() - 1, 1)
         half = student.ppf(0.95, df) * np.sqrt(variance)
-        # Limits stop where net benefit stops: prevalence above, everyone called in vain below.
-        high = min(gain.mean() + half, y.mean())
-        low = max(gain.mean() - half, -(1 - y.mean()) * t / (1 - t))
+        # Limits stop where net benefit stops in any sample: all are diseased and found, or all are
+        # healthy and called. This sample's prevalence is an estimate; to stop there, as was done
+        # before, left out the truth of a good tool every other time.
+        high = min(gain.mean() + half, 1.0)
+        low = max(gain.mean() - half, -t / (1 - t))
         assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-9)
 
 
@@ -106,6 +108,32 @@ def test_intervals_hold_what_they_say():
     assert 0.93 <= covered <= 0.975
 
 
+@pytest.mark.parametrize(
+    ("found", "alarms", "threshold"),
+    [(0.995, 0.002, 0.5), (0.95, 0.03, 0.5), (0.9, 0.2, 0.01), (0.9, 0.2, 0.0), (0.05, 0.95, 0.5)],
+)
+def test_intervals_know_that_another_sample_has_another_prevalence(found, alarms, threshold):
+    rng = np.random.default_rng(3)
+    # At threshold 0 everyone is called, and net benefit is the prevalence itself.
+    sure = threshold == 0
+    odds = threshold / (1 - threshold)
+    aim = 0.2 * (1 if sure else found) - 0.8 * (1 if sure else alarms) * odds
+    held = 0
+    for _ in range(1000):
+        y = rng.random(200) < 0.2
+        p = np.where(rng.random(200) < np.where(y, found, alarms), 0.9, 0.001)
+        got = net_benefit(y, p, threshold, patient_id=np.arange(200))
+        held += got.low <= aim <= got.high
+    assert 0.925 <= held / 1000 <= 0.975
+
+
+def test_a_perfect_tool_has_the_interval_of_the_prevalence():
+    ill = np.arange(100) < 20
+    got = net_benefit(ill, ill * 1.0, 0.5, patient_id=np.arange(100))
+    half = student.ppf(0.975, 99) * np.sqrt(0.2 * 0.8 / 99)
+    assert (got.value, got.low, got.high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
+
+
 def test_failed_cases_are_wrong_either_way():
     sample = Sample(
         patient=np.arange(4), n_patients=4, failed=np.array([True, True, False, False]),
@@ -135,7 +163,8 @@ def test_one_threshold_is_an_estimate():
     ill, p = case_32()
     got = net_benefit(ill, p, 0.2, patient_id=np.arange(100))
     assert got.value == pytest.approx(0.1)
-    assert got.low < 0.1 < got.high <= 0.2
+    # Not cut at the prevalence of this sample, .2.
+    assert 0.1 - got.low == pytest.approx(got.high - 0.1)
     assert (got.n_cases, got.n_positive, got.state) == (100, 20, "ok")
 
 
