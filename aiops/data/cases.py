@@ -165,11 +165,11 @@ def _without_missing(written: pd.DataFrame, data: DataConfig) -> pd.DataFrame:
     """Return the table in which the values of data.missing and missing_in are missing."""
     if not data.missing and not data.missing_in:
         return written
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, column in written.items():
         values = [*data.missing, *data.missing_in.get(str(name), [])]
-        hit = name != data.case and table.among(column, values)
-        columns[name] = column.mask(hit, None) if name != data.case else column
+        is_case = name == data.case
+        columns[str(name)] = column if is_case else column.mask(table.among(column, values), None)
     return pd.DataFrame(columns, index=written.index)
 
 
