@@ -92,9 +92,9 @@ def thinned(x: FloatArray, y: FloatArray, n_points: int = 101) -> tuple[FloatArr
     return grid, np.interp(grid, x, y)
 
 
-def calibration_bins(scored: Scored, n_bins: int = 10) -> Bins | None:
-    """Return groups of equal size by probability, at least 8 cases each; None for under 16."""
-    n_bins = min(n_bins, len(scored.y_true) // BELOW)
+def calibration_bins(scored: Scored, n_bins: int = 10, least: int = BELOW) -> Bins | None:
+    """Return groups of equal size by probability, `least` cases at least; None for fewer than 2."""
+    n_bins = min(n_bins, len(scored.y_true) // least)
     if n_bins < 2:
         return None
     order = np.argsort(scored.y_score, kind="stable")
@@ -118,10 +118,10 @@ def volume_pairs(case_metrics: pd.DataFrame, structure: str) -> pd.DataFrame:
 
 
 def grouped(
-    x: FloatArray, y: FloatArray
+    x: FloatArray, y: FloatArray, least: int = BELOW
 ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:
-    """Return means of groups of at least 8 cases by `x`, and the way to their 10th and 90th."""
-    groups = np.array_split(np.argsort(x, kind="stable"), max(1, min(12, len(x) // BELOW)))
+    """Return means of groups of `least` cases at least by `x`, and the way to their 10th, 90th."""
+    groups = np.array_split(np.argsort(x, kind="stable"), max(1, min(12, len(x) // least)))
     middle = np.array([y[g].mean() for g in groups])
     low = np.array([np.quantile(y[g], 0.1) for g in groups])
     high = np.array([np.quantile(y[g], 0.9) for g in groups])

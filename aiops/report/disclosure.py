@@ -89,6 +89,10 @@ def rules_of(policy: Disclosure) -> tuple[str, ...]:
         else "No further group is hidden (disclosure.complementary: false), so a hidden count can "
         "be computed where a total is shown."
     )
+    words.append(
+        "How many files were missing, broken or copies is shown as it is: that tells of no group "
+        "of people."
+    )
     if policy.round_to > 1:
         words.append(
             f"Counts of groups are rounded to multiples of {policy.round_to}; those of the whole "

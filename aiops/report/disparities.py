@@ -8,6 +8,7 @@ from aiops.report.blocks import Block, Cell, Details, Heading, Prose, Table, num
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import table_rows
 from aiops.report.wording import gloss, hidden_as, is_number, listed, readable, size, target_name
+from evaluation.metrics import METRICS
 
 BY_CHANCE = 0.05
 """Below this p-value groups are said to differ; the p-value itself stands beside."""
@@ -29,8 +30,9 @@ FAIRNESS = {
     "equal_opportunity": Fairness("Equal opportunity", "the gap in the share of diseased found"),
     "demographic_parity": Fairness(
         "Demographic parity",
-        "the gap in the share that is called positive; where disease is not equally common, a fair "
-        "tool has such a gap",
+        "the gap in the share that is called positive; neither more nor fewer is better by "
+        "itself, for where disease is not equally common, a fair tool has such a gap, and being "
+        "called more often is no gain where the alarms are false",
     ),
 }
 
@@ -39,9 +41,11 @@ SHOWN = ("sensitivity", "specificity", "ppv", "dice", "nsd", "hd95_mm", "missed"
 """Figures shown openly beside the primary one; the others stand behind a line."""
 
 HOW_TO_READ = (
-    "The gap is between the best and the worst group. Two equal groups of this size also differ "
-    "by chance: that gap, and how large it gets in one of 20 such tests, stand beside it. The "
-    "p-value asks whether all groups could be equal; small (below 0.05) speaks against it."
+    "In the tables headed “How far the groups lie apart”, the figure is the distance from the "
+    "worst to the best group; it is not the gap to the rest above. Two equal groups of this size "
+    "also differ by chance: that distance, and how large it gets in one of 20 such tests, stand "
+    "beside it. The p-value asks whether all groups could be equal; small (below 0.05) speaks "
+    "against it."
 )
 
 
@@ -105,7 +109,10 @@ so this may be chance.'
         return f"{label}: no gap can be told{f' ({reason})' if reason else ''}."
     gap = size(row["gap"], scale)
     worst, best = readable(row["worst_group"]), wording.text_of(row.get("best_group"))
-    if row["metric"] in FAIRNESS or not best:
+    if is_directionless(str(row["metric"])) and best:
+        most, fewest = (worst, readable(best)) if _is_more(row) else (readable(best), worst)
+        words = f"{label}: “{most}” is called positive {gap} more often than “{fewest}”"
+    elif row["metric"] in FAIRNESS or not best:
         words = f"{label}: the groups lie {gap} apart; “{worst}” stands out"
     else:
         words = f"{label}: “{worst}” lies {gap} behind “{readable(best)}”"
@@ -113,6 +120,35 @@ so this may be chance.'
         chance = size(row["chance_gap"], scale)
         words += f"; equal groups would differ by about {chance} by chance"
     return f"{words}, {_beyond(row)}."
+
+
+def is_directionless(metric: str) -> bool:
+    """Return whether neither more nor less of a figure is better, so no group is the worst.
+
+    Examples
+    --------
+    >>> is_directionless("demographic_parity"), is_directionless("sensitivity")
+    (True, False)
+    """
+    return metric == "demographic_parity" or (
+        metric in METRICS and METRICS[metric].is_directionless
+    )
+
+
+def _is_more(row: Json) -> bool:
+    return is_number(row.get("worst")) and is_number(row.get("best")) and row["worst"] > row["best"]
+
+
+def _end(row: Json, end: str) -> str:
+    """Return the group at one end; where none is worse, which is called positive most."""
+    name, metric = readable(wording.text_of(row[f"{end}_group"])), str(row["metric"])
+    if not name:
+        return wording.DASH
+    if is_directionless(metric):
+        return f"{name} ({'most' if _is_more(row) == (end == 'worst') else 'fewest'} called)"
+    if metric in METRICS and is_number(ideal := METRICS[metric].ideal):
+        return f"{name} ({'furthest from' if end == 'worst' else 'nearest to'} {ideal:g})"
+    return name
 
 
 def _beyond(row: Json) -> str:
@@ -146,10 +182,9 @@ def _table(
         body.append(
             (
                 target_name(row["target"]) if by_target else label,
-                hidden if hidden != wording.DASH else readable(wording.text_of(row["worst_group"]))
-                or wording.DASH,
+                hidden if hidden != wording.DASH else _end(row, "worst"),
                 wording.DASH if is_gap else worst,
-                readable(wording.text_of(row["best_group"])) or wording.DASH,
+                hidden if hidden != wording.DASH else _end(row, "best"),
                 wording.DASH if is_gap else wording.figure(row["best"], scale),
                 _gap(row, scale),
                 _chance(row, scale),
@@ -173,8 +208,8 @@ def _table(
             "Its value (95% interval)",
             "Best group",
             "Its value",
-            "Gap",
-            "Gap by chance (up to)",
+            "Worst to best",
+            "By chance (up to)",
             "p: all equal",
         ),
         rows=tuple(body),

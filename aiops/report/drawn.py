@@ -5,6 +5,7 @@ import numpy as np
 from aiops.config import Experiment
 from aiops.report import curves, figures, wording
 from aiops.report.blocks import Block, Details, Figure, FigureRow, Heading, Prose
+from aiops.report.disclosure import BELOW
 from aiops.report.drawing import Words
 from aiops.report.files import RunFiles
 from aiops.report.findings import FEW, overall_row
@@ -54,7 +55,11 @@ def volumes(files: RunFiles, experiment: Experiment) -> tuple[Block, ...]:
         drawn.append(_bland_altman(files, structure, mean, gap))
     if not drawn:
         return (Prose("Fewer than three cases have both volumes, so they are not compared."),)
-    grouped = " Each dot stands for a group of at least 8 cases." if files.is_shareable else ""
+    grouped = (
+        f" Each dot stands for a group of at least {_least(files)} cases."
+        if files.is_shareable
+        else ""
+    )
     note = (
         "Bland–Altman plots: the error of the volume against its size. The full line is the mean "
         "error (bias); 95 of 100 cases lie between the dashed lines. Missed structures count with "
@@ -93,11 +98,16 @@ def _roc(files: RunFiles, target: str, scored: "curves.Scored") -> Figure:
     )
 
 
+def _least(files: RunFiles) -> int:
+    """Return how many cases a dot stands for at least: never fewer than a policy hides."""
+    return max(BELOW, files.disclosure.suppress_below)
+
+
 def _calibration(files: RunFiles, target: str, scored: "curves.Scored") -> Figure | Prose:
     name = target_name(target)
     if not scored.is_probability:
         return Prose(f"{name}: the scores are no probabilities, so calibration cannot be judged.")
-    bins = curves.calibration_bins(scored)
+    bins = curves.calibration_bins(scored, least=_least(files))
     if bins is None:
         return Prose(f"{name}: too few cases for a calibration plot.")
     slope, intercept = (
@@ -117,7 +127,7 @@ def _calibration(files: RunFiles, target: str, scored: "curves.Scored") -> Figur
             words=Words(f"Calibration of {name}", f"Share diseased by probability given: {pairs}."),
         ),
         f"Calibration: cases in {len(bins.predicted)} groups by the probability that the tool "
-        f"gave; dots on the dotted line are right. Bars are 95% (Wilson) intervals. "
+        f"gave; dots on the dotted line are right. Bars are 95% intervals. "
         f"Slope {slope}; intercept {intercept}.",
         "half",
     )
@@ -130,7 +140,7 @@ def _bland_altman(
     agreement = figures.Agreement(bias, bias - 1.96 * sd, bias + 1.96 * sd, "ml")
     spread = None
     if files.is_shareable:
-        mean, gap, spread = curves.grouped(mean, gap)
+        mean, gap, spread = curves.grouped(mean, gap, _least(files))
     name = readable(structure)
     words = (
         f"{name}: bias {agreement.bias:+.2g} ml, 95% of errors from {agreement.low:+.2g} to "

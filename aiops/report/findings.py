@@ -4,13 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from aiops.config import Experiment
 from aiops.report import wording
 from aiops.report.blocks import Chip, Tone
 from aiops.report.disclosure import WITHHELD, is_hidden
 from aiops.report.files import Json, RunFiles
-from aiops.report.sentences import sentence
-from aiops.report.wording import count, gloss, is_number, listed, readable, size, target_name
+from aiops.report.wording import gloss, is_number, listed, readable, size, target_name
 
 FEW = 3
 """Up to so many primary targets are told one by one; more are summed up."""
@@ -52,6 +50,17 @@ def table_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def unit_word(files: RunFiles) -> str:
     """Return whether cases or whole examinations are counted."""
     return str(files.evaluation.get("unit") or "case")
+
+
+def units(unit: str) -> str:
+    """Return what the rows of a table count beside patients.
+
+    Examples
+    --------
+    >>> units("study"), units("case")
+    ('examinations', 'cases')
+    """
+    return "examinations" if unit == "study" else "cases"
 
 
 def overall_row(files: RunFiles, target: str, metric: str) -> Json | None:
@@ -122,12 +131,12 @@ def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
     if rows.empty:
         return "No gap between groups could be computed."
     several, metric = rows["target"].nunique() > 1, str(rows["metric"].iloc[0])
-    open_rows, fine = _of(rows, INSUFFICIENT), _of(rows, "adequate")
-    parts = _concerns(_of(rows, "concern"), several)
+    open_rows, fine = with_verdict(rows, INSUFFICIENT), with_verdict(rows, "adequate")
+    parts = _concerns(with_verdict(rows, "concern"), several)
     if rows["target"].nunique() > FEW:
         return " ".join([*parts, tally(rows)])
     if open_rows:
-        parts.append(f"Too little is known about {_names(open_rows, several)}.")
+        parts.append(f"Too little is known about {names_of(open_rows, several)}.")
     if word == "adequate":
         margin = wording.margin_words(float(rows["margin"].iloc[0]), metric)
         parts.append(
@@ -135,78 +144,8 @@ def attribute_sentence(files: RunFiles, attribute: str, word: str) -> str:
             "the rest."
         )
     elif fine:
-        parts.append(f"Shown to be within the margin: {_names(fine, several)}.")
+        parts.append(f"Shown to be within the margin: {names_of(fine, several)}.")
     return " ".join(parts)
-
-
-def found(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
-    """Return what this evaluation found beside the primary figures and the groups' verdicts."""
-    primary: list[Json] = files.evaluation.get("primary") or []
-    unit, items = unit_word(files), []
-    if len(primary) > FEW:
-        items.append(_range(primary))
-    headline = experiment.primary_targets[0]
-    for metric in ("sensitivity", "specificity", "missed", "calibration_intercept"):
-        row = overall_row(files, headline, metric)
-        if row and is_number(row.get("value")) and metric != experiment.primary.metric:
-            items.append(sentence(row, unit=unit))
-    failed = [row["n_failed"] for row in primary if is_number(row.get("n_failed"))]
-    if failed and max(failed):
-        items.append(
-            f"The tool gave no answer for {count(max(failed))} cases; they count as wrong."
-        )
-    return tuple(items)
-
-
-def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
-    """Return what this evaluation does not tell, the weightiest first."""
-    items = _bars_unsettled(files.evaluation.get("primary") or [])
-    items += _open_groups(files, experiment)
-    items += _not_estimable(files, experiment)
-    if not files.evaluation.get("patients_known", True):
-        items.append(
-            "Which cases belong to one patient. Intervals are by case and may be too narrow."
-        )
-    if not verdicts(files):
-        items.append("Whether it works equally well for all groups: none was named in advance.")
-    if experiment.is_vendor:
-        items.append("What the tool was trained on, and whether it had seen these patients before.")
-    items.append("Whether it helps patients. Stored cases were read; nobody was treated by it.")
-    if "site" not in experiment.data.attributes:
-        items.append("How it does at another hospital: the site of a case was not recorded.")
-    return tuple(items)
-
-
-def _open_groups(files: RunFiles, experiment: Experiment) -> list[str]:
-    """Return for which groups too little is known; of many targets, in how many comparisons."""
-    items, counted = [], []
-    for attribute in verdicts(files):
-        everyone = family(files, attribute)
-        rows = _of(everyone, INSUFFICIENT)
-        if not rows:
-            continue
-        if len(experiment.primary_targets) > FEW:
-            counted.append(f"{readable(attribute)} ({len(rows)} of {len(everyone)} comparisons)")
-        else:
-            names = _names(rows, len(experiment.primary_targets) > 1)
-            items.append(f"Whether it works as well by {readable(attribute)} for {names}.")
-    if counted:
-        items.append(
-            f"Whether it works as well by {listed(counted)}: too few patients to tell in these."
-        )
-    return items
-
-
-def _range(primary: list[Json]) -> str:
-    metric = str(primary[0]["metric"])
-    rows = sorted((r for r in primary if is_number(r.get("value"))), key=lambda r: r["value"])
-    if not rows:
-        return f"{gloss(metric).label} could not be estimated for any target."
-    ends = [
-        f"{wording.with_interval(row, metric)} for {target_name(row['target'])}"
-        for row in (rows[0], rows[-1])
-    ]
-    return f"{gloss(metric).label} runs from {ends[0]} to {ends[1]}, over {len(rows)} targets."
 
 
 def _concerns(rows: list[Json], several: bool, attribute: str = "") -> list[str]:
@@ -257,7 +196,8 @@ def tally(rows: pd.DataFrame) -> str:
     )
 
 
-def _names(rows: list[Json], several: bool) -> str:
+def names_of(rows: list[Json], several: bool) -> str:
+    """Return the groups of comparisons, those without a figure with the reason."""
     # A reason that several groups share is told once.
     by_reason: dict[str, list[str]] = {}
     for row in rows[:NAMED]:
@@ -295,48 +235,6 @@ def _about(number: float) -> str:
     return f"{-int(-number // step) * step:,}"
 
 
-def _of(rows: pd.DataFrame, verdict: str) -> list[Json]:
+def with_verdict(rows: pd.DataFrame, verdict: str) -> list[Json]:
+    """Return the comparisons that came out so."""
     return [] if rows.empty else table_rows(rows[rows["verdict"] == verdict])
-
-
-def _bars_unsettled(primary: list[Json]) -> list[str]:
-    by_word: dict[str, list[str]] = {}
-    for row in primary:
-        by_word.setdefault(bar_verdict(row).word, []).append(target_name(row["target"]))
-    items = []
-    label = gloss(str(primary[0]["metric"])).label if primary else ""
-    for word, targets in by_word.items():
-        names = listed(targets) if len(targets) <= FEW else f"{len(targets)} targets"
-        if word == "no value was set":
-            items.append(
-                f"Whether {label} for {names} is good enough: nobody set an acceptable value "
-                "before the test."
-            )
-        elif word in ("not shown", "cannot be said"):
-            items.append(
-                f"Whether {label} for {names} reaches the acceptable value: too uncertain."
-            )
-    return items
-
-
-def _not_estimable(files: RunFiles, experiment: Experiment) -> list[str]:
-    table = files.metrics
-    rows = table[
-        (table["attribute"] == "all")
-        & table["target"].isin(experiment.primary_targets)
-        & (table["state"] == "not_estimable")
-    ]
-    by_reason: dict[str, list[str]] = {}
-    for row in table_rows(rows):
-        names = by_reason.setdefault(wording.text_of(row.get("reason")), [])
-        if gloss(row["metric"]).label not in names:
-            names.append(gloss(row["metric"]).label)
-    return [
-        f"{_first(names)}: not estimable{f' ({reason})' if reason else ''}."
-        for reason, names in by_reason.items()
-    ]
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return listed(names if more <= 1 else [*names[:NAMED], f"{more} more"])

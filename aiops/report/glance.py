@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aiops.config import Experiment
+from aiops.report.afterwards import overall_word
 from aiops.report.blocks import Chip, Tone
 from aiops.report.files import RunFiles
 from aiops.report.findings import bar_verdict, table_rows, verdict_chip
@@ -25,7 +26,7 @@ class Question:
 
 def at_a_glance(files: RunFiles, experiment: Experiment) -> tuple[Question, ...]:
     """Return the status of each question of the first page."""
-    groups = (files.evaluation.get("verdict") or {}).get("overall")
+    groups = overall_word(files, experiment)
     asked = [
         ("Good enough over all?", _over_all(files), "performance"),
         ("As good for each group?", groups if groups in TONES else OPEN, "groups"),
@@ -68,7 +69,13 @@ def _read_once(files: RunFiles) -> str:
 
 
 def _useful(files: RunFiles, experiment: Experiment) -> str:
-    """Return whether acting at the threshold in use is better, for every primary target."""
+    """Return whether acting at the threshold in use is better, for every primary target.
+
+    Adequate only where it is also stated how common the disease is among those served, for net
+    benefit hangs on it, and where a threshold was fixed before the test.
+    """
+    served = files.table("at_prevalence")
+    stated = set() if served.empty else set(served.loc[served["value"].notna(), "target"])
     table, points = files.table("decision_curve"), files.evaluation.get("operating_points") or {}
     answers = set()
     for target in experiment.primary_targets:
@@ -78,7 +85,8 @@ def _useful(files: RunFiles, experiment: Experiment) -> str:
         if not known or not is_number(threshold):
             return OPEN
         row = min(known, key=lambda r: abs(r["threshold"] - threshold))
-        answers.add(ADEQUATE if is_better(row) else CONCERN if is_worse(row) else OPEN)
+        shown = is_better(row) and target in stated and experiment.operating_point is not None
+        answers.add(ADEQUATE if shown else CONCERN if is_worse(row) else OPEN)
     if CONCERN in answers:
         return CONCERN
     return ADEQUATE if answers == {ADEQUATE} else OPEN

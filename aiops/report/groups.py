@@ -27,11 +27,13 @@ from aiops.report.findings import (
     table_rows,
     tally,
     unit_word,
+    units,
     verdict_chip,
 )
 from aiops.report.sentences import among, sentence
 from aiops.report.wording import (
     count,
+    counted,
     gap_figure,
     gap_interval,
     gloss,
@@ -41,6 +43,7 @@ from aiops.report.wording import (
     size,
     target_name,
 )
+from evaluation.disclosure import Disclosure
 
 SHORT = {"insufficient evidence": "insufficient"}
 """Verdicts as they are put in a narrow column."""
@@ -51,10 +54,28 @@ HOW_TO_SETTLE = (
     "question."
 )
 
-HOW_HIDDEN = (
-    "“Hidden (<8)” stands for a group with 1 to 7 patients, cases, positives or negatives; "
-    "“hidden” for a count that would let one compute such a number, and for 1 to 7 failures."
-)
+
+def how_hidden(policy: Disclosure) -> str:
+    """Return what the words for a hidden or rounded count stand for, by the run's policy.
+
+    Examples
+    --------
+    >>> how_hidden(Disclosure(suppress_below=5, round_to=1))[:63]
+    '“Hidden (<5)” stands for a group with 1 to 4 patients, cases, p'
+    """
+    if not policy.is_on:
+        return "Nothing is hidden here: the config switches that off."
+    most = policy.suppress_below - 1
+    few = f"1 to {most}" if most > 1 else "1"
+    words = (
+        f"“Hidden (<{policy.suppress_below})” stands for a group with {few} patients, cases, "
+        "positives or negatives; “hidden” for a count that would let one compute such a number, "
+        f"and for {few} failures. Hidden is neither zero nor good news."
+    )
+    if policy.round_to > 1:
+        words += f" “≈” marks a count rounded to a multiple of {policy.round_to}."
+    return words
+
 
 SPECIAL = ("not recorded", "conflicting", "mixed")
 """Groups of cases whose attribute is not one plain value; they stand last."""
@@ -109,9 +130,12 @@ def attributes_of(files: RunFiles, experiment: Experiment) -> list[str]:
 
 def _how_to_read(experiment: Experiment) -> str:
     label = gloss(experiment.primary.metric).label
+    fairness = experiment.fairness
+    each = fairness and fairness.family == "target" and len(experiment.primary_targets) > 1
+    hold = "for all groups of one target" if each else "for all groups"
     return (
         f"How to read this. The gap is {label} of the group minus {label} of everyone else; below "
-        "zero is worse for the group. Its interval holds for all groups at once. Adequate: the "
+        f"zero is worse for the group. Its interval holds {hold} at once. Adequate: the "
         "whole interval lies above the margin line. Concern: the whole interval lies below zero "
         "and reaches the margin. Insufficient evidence: anything else, so a wide interval is "
         "never good news. The chance gap is what two equal groups of that size would show."
@@ -158,6 +182,8 @@ def _verdict_matrix(rows: pd.DataFrame, targets: list[str], attribute: str) -> T
                 continue
             chip = verdict_chip(str(row["verdict"]))
             gap = gap_figure(row["value"], metric)
+            if not is_number(row["value"]):
+                gap = WITHHELD if is_hidden(row["reason"]) else "no figure"
             cells.append(Chip(SHORT.get(chip.word, chip.word), chip.tone, beside=gap))
         body.append(tuple(cells))
     return Table(
@@ -177,11 +203,12 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
         & (table["metric"] == metric)
         & (table["attribute"] == attribute)
     ].set_index("group")
-    has_positives = rows["n_positive"].notna().any()
+    has_positives, unit = rows["n_positive"].notna().any(), units(unit_word(files))
     columns = [
         readable(attribute).capitalize(),
         "Patients",
-        *(["Positive"] if has_positives else []),
+        unit.capitalize(),
+        *([f"Diseased {unit}"] if has_positives else []),
     ]
     columns += [
         f"{gloss(metric).label} (95% interval)",
@@ -195,8 +222,13 @@ def _gap_table(files: RunFiles, rows: pd.DataFrame, attribute: str, target: str)
     for row in table_rows(rows):
         value = dict(values.loc[row["group"]]) if row["group"] in values.index else {}
         instead = hidden_as(value)
-        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], instead)]
-        cells += [count(row["n_positive"], instead)] if has_positives else []
+        seen = {**row, "rounded_to": value.get("rounded_to")}
+        cells: list[Cell] = [
+            readable(row["group"]),
+            counted(seen, "n_patients", instead),
+            counted(seen, "n_cases", instead),
+        ]
+        cells += [counted(seen, "n_positive", instead)] if has_positives else []
         cells += [
             wording.with_interval(value, metric) if value else wording.DASH,
             instead if instead != wording.DASH else _gap_cell(row, metric),
@@ -298,7 +330,7 @@ def _figures_table(files: RunFiles, experiment: Experiment, attribute: str, targ
     body = []
     for group in order:
         first = next(r for (g, _), r in by_key.items() if g == group)
-        cells = [readable(group), count(first["n_patients"], hidden_as(first))]
+        cells = [readable(group), counted(first, "n_patients", hidden_as(first))]
         cells += [
             wording.with_interval(by_key[group, m], m) if (group, m) in by_key else wording.DASH
             for m in metrics

@@ -4,10 +4,17 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.report import wording
-from aiops.report.blocks import Block, Cell, Details, Heading, Prose, Section, Table
+from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Section, Table
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import table_rows
-from aiops.report.wording import count, gloss, hidden_as, is_number, readable, target_name
+from aiops.report.findings import table_rows, unit_word, units
+from aiops.report.wording import (
+    counted,
+    gloss,
+    hidden_as,
+    is_number,
+    readable,
+    target_name,
+)
 
 MOST_ROWS = 12
 """Crossings shown openly; the others stand behind a line."""
@@ -28,15 +35,20 @@ def intersections(files: RunFiles, experiment: Experiment) -> Section:
         Prose(
             "A crossing holds few patients, so its own figure swings by chance. The pooled figure "
             "is drawn towards what the two groups show by themselves, the more so the fewer "
-            "patients there are: read that one.",
+            "patients there are. “Borrowed” says how much of it comes from the others: 0% is all "
+            "its own, 100% all theirs. Where the crossing’s own figure is insufficient, the pooled "
+            "one is mostly the others’: it must not be read as evidence on these patients.",
             "note",
         )
     ]
     if _left_out(files):
         text = "Crossings of groups that are hidden, or too small to show, are left out altogether."
         blocks.append(Prose(text))
+    unit = units(unit_word(files))
     for attributes in table["attributes"].unique():
-        blocks += _crossing(table[table["attributes"] == attributes], str(attributes), experiment)
+        blocks += _crossing(
+            table[table["attributes"] == attributes], str(attributes), experiment, unit
+        )
     return Section("intersections", title, "Intersections", tuple(blocks))
 
 
@@ -68,13 +80,16 @@ def tally(rows: list[Json]) -> str:
     return f"Of {len(rows)} crossings, {wording.listed(words)}."
 
 
-def _crossing(rows: pd.DataFrame, attributes: str, experiment: Experiment) -> list[Block]:
+def _crossing(
+    rows: pd.DataFrame, attributes: str, experiment: Experiment, unit: str
+) -> list[Block]:
     metric = experiment.primary.metric
     sign = 1 if gloss(metric).higher_is_better else -1
     # The empty ones are counted, not listed; the hidden are listed last.
     there = [r for r in table_rows(rows) if not _is_empty(r)]
     there.sort(key=lambda r: (not _has_figure(r), sign * _best_guess(r)))
-    worst = next((r for r in there if _has_figure(r)), None)
+    worst = next((r for r in there if _has_figure(r) and is_own(r)), None)
+    too_few = sum(_has_figure(r) and not is_own(r) for r in there)
     named = rows["prespecified"].fillna(value=False).astype(bool).any()
     words = [tally(table_rows(rows))]
     if worst is not None:
@@ -85,31 +100,67 @@ def _crossing(rows: pd.DataFrame, attributes: str, experiment: Experiment) -> li
             else f"The highest pooled figure is that of “{readable(worst['group'])}”: "
             f"{wording.cell(worst, metric, _shown(worst))}."
         )
+    if too_few:
+        words.append(
+            f"Of {too_few} {'crossing' if too_few == 1 else 'crossings'} too little is known by "
+            "themselves; the pooled figure there says little about those patients."
+        )
     opened, more = there[:MOST_ROWS], there[MOST_ROWS:]
     blocks: list[Block] = [
         Heading(readable(attributes).capitalize()),
-        Prose("Named in advance." if named else "Exploratory: not named in advance."),
-        _table(opened, attributes, experiment, plain=" ".join(words)),
+        Prose(
+            "Named in advance, without a verdict."
+            if named
+            else "Exploratory: not named in advance."
+        ),
+        _table(opened, attributes, experiment, unit, plain=" ".join(words)),
     ]
     if more:
-        table = _table(more, attributes, experiment, plain="")
+        table = _table(more, attributes, experiment, unit, plain="")
         blocks.append(Details(f"The other {len(more)} crossings", (table,)))
     return blocks
 
 
-def _table(rows: list[Json], attributes: str, experiment: Experiment, *, plain: str) -> Table:
+def is_own(row: Json) -> bool:
+    """Return whether a crossing has patients enough for a figure of its own.
+
+    Examples
+    --------
+    >>> is_own({"state": "ok", "value": 0.8}), is_own({"state": "small_n", "value": 0.8})
+    (True, False)
+    """
+    return row.get("state") == "ok" and is_number(row.get("value"))
+
+
+def _own(row: Json, metric: str) -> Cell:
+    told = wording.cell(row, metric)
+    if row.get("state") == "small_n":
+        return Chip("insufficient", "open", beside=told)
+    return told
+
+
+def _borrowed(row: Json) -> str:
+    if not is_number(row["shrinkage"]):
+        return wording.DASH
+    told = wording.percent(row["shrinkage"])
+    return told if is_own(row) else f"{told}; not evidence"
+
+
+def _table(
+    rows: list[Json], attributes: str, experiment: Experiment, unit: str, *, plain: str
+) -> Table:
     metric = experiment.primary.metric
     has_positives = any(is_number(r.get("n_positive")) for r in rows)
     body: list[tuple[Cell, ...]] = []
     for row in rows:
         hidden = hidden_as(row)
-        cells: list[Cell] = [readable(row["group"]), count(row["n_patients"], hidden)]
-        cells += [count(row["n_positive"], hidden)] if has_positives else []
-        cells += [
-            wording.cell(row, metric),
-            wording.cell(row, metric, "pooled"),
-            wording.percent(row["shrinkage"]) if is_number(row["shrinkage"]) else wording.DASH,
+        cells: list[Cell] = [
+            readable(row["group"]),
+            counted(row, "n_patients", hidden),
+            counted(row, "n_cases", hidden),
         ]
+        cells += [counted(row, "n_positive", hidden)] if has_positives else []
+        cells += [_own(row, metric), wording.cell(row, metric, "pooled"), _borrowed(row)]
         body.append(tuple(cells))
     return Table(
         caption=f"{gloss(metric).label} of {target_name(experiment.primary_targets[0])} by "
@@ -117,13 +168,14 @@ def _table(rows: list[Json], attributes: str, experiment: Experiment, *, plain: 
         columns=(
             "Crossing",
             "Patients",
-            *(["Positive"] if has_positives else []),
+            unit.capitalize(),
+            *([f"Diseased {unit}"] if has_positives else []),
             "By itself (95% interval)",
             "Pooled (95% interval)",
-            "Drawn in by",
+            "Borrowed",
         ),
         rows=tuple(body),
-        numbers=frozenset(range(1, 5 + has_positives)),
+        numbers=frozenset({1, 2, 4 + has_positives, *((3,) if has_positives else ())}),
         plain=plain,
     )
 

@@ -1,12 +1,16 @@
 """Section on limits: what the figures do not carry, what was not recorded, what is hidden."""
 
+import re
+
+import pandas as pd
+
 from aiops.config import Experiment
 from aiops.report import wording
 from aiops.report.blocks import Block, Bullets, Heading, Section
 from aiops.report.disclosure import rules_of
 from aiops.report.files import RunFiles
 from aiops.report.findings import seal_sentence
-from aiops.report.wording import readable
+from aiops.report.wording import gloss, readable
 
 
 def limits(files: RunFiles, experiment: Experiment) -> Section:
@@ -37,11 +41,34 @@ def limits(files: RunFiles, experiment: Experiment) -> Section:
         items.append("Groups are taken one attribute at a time; crossings are not shown.")
     if experiment.intended_use == "":
         items.append("The config does not state an intended use, so fitness for it is not judged.")
-    items += [str(note) for note in evaluation.get("notes", [])]
+    items += [_plain(str(note)) for note in evaluation.get("notes", [])]
     blocks: list[Block] = [Bullets(tuple(items))]
     if files.is_shareable:
         blocks += [Heading("What is hidden, and by which rule"), Bullets(_rules(files))]
     return Section("limits", "Limits", "What to keep in mind", tuple(blocks))
+
+
+def _plain(note: str) -> str:
+    """Return a note of the evaluation; those on methods in a lay reader's words."""
+    if not note.startswith("Bootstrap and linearised interval"):
+        return note
+    n, names = re.search(r"in (\d+ of \d+) figures \(([^)]*)\)", note), ""
+    if n is None:
+        return note
+    names = wording.listed([gloss(m).label for m in n[2].split(", ")])
+    return (
+        f"For {n[1]} figures ({names}), two ways to compute the interval differ much, so lean "
+        "little on either. Both stand in the tables under export."
+    )
+
+
+def _which(hidden: pd.DataFrame) -> str:
+    names: dict[str, list[str]] = {}
+    for attribute, group in (
+        hidden[["attribute", "group"]].drop_duplicates().itertuples(index=False)
+    ):
+        names.setdefault(readable(str(attribute)), []).append(f"“{readable(str(group))}”")
+    return "; ".join(f"{attribute} {wording.listed(some)}" for attribute, some in names.items())
 
 
 def _rules(files: RunFiles) -> tuple[str, ...]:
@@ -51,7 +78,8 @@ def _rules(files: RunFiles) -> tuple[str, ...]:
     hidden = len(groups.drop_duplicates(["attribute", "group"]))
     return (
         *rules_of(files.disclosure),
-        f"Hidden here: figures of {hidden} groups. Hidden is not zero and not good news."
+        f"Hidden here: figures of {hidden} groups: {_which(groups)}. Hidden is not zero and not "
+        "good news."
         if hidden
         else "No group had to be hidden here.",
     )

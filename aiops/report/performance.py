@@ -7,11 +7,12 @@ from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Section, Table, numbers
 from aiops.report.drawn import ranking, volumes
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, bar_verdict, unit_word
+from aiops.report.findings import FEW, bar_verdict, unit_word, units
+from aiops.report.question import aim_words
 from aiops.report.sentences import sentence
 from aiops.report.trust import agreement, calibration
 from aiops.report.utility import utility
-from aiops.report.wording import count, gloss, is_number, target_name
+from aiops.report.wording import count, gloss, is_number, readable, target_name
 
 COMPLEMENTS = ("false_negative_rate", "false_positive_rate", "iou", "masd_mm")
 """Said by another figure already (sensitivity, specificity, Dice); they stand under export."""
@@ -46,6 +47,7 @@ def performance(files: RunFiles, experiment: Experiment) -> Section:
     blocks += [_target_table(overall, t, files) for t in first]
     if points := _operating_points(files.evaluation):
         blocks.append(points)
+        blocks += _by_group(files.evaluation)
     if others:
         blocks.append(Heading("All targets"))
         blocks.append(_matrix(overall, targets, experiment, unit_word(files)))
@@ -105,8 +107,8 @@ def _target_table(overall: pd.DataFrame, target: str, files: RunFiles) -> Table:
     rows = rows.sort_values("metric", key=lambda names: names.map(metric_order), kind="stable")
     unit = unit_word(files)
     has_positives = rows["n_positive"].notna().any()
-    columns = ["Metric", "Value", "95% interval", "Patients", "Cases"]
-    columns += ["Positive"] if has_positives else []
+    columns = ["Metric", "Value", "95% interval", "Patients", units(unit).capitalize()]
+    columns += [f"Diseased {units(unit)}"] if has_positives else []
     columns += ["Failed", "State", "In plain words"]
     body = []
     for _, series in rows.iterrows():
@@ -149,14 +151,15 @@ def _matrix(overall: pd.DataFrame, targets: list[str], experiment: Experiment, u
     metrics = [m for m in dict.fromkeys(wanted) if m in estimable]
     absent = [m for m in dict.fromkeys(wanted) if m in there - estimable]
     has_positives = overall["n_positive"].notna().any()
-    columns = ["Target", "Patients", *(["Positive"] if has_positives else []), "Failed"]
+    columns = ["Target", "Patients", units(unit).capitalize()]
+    columns += [*([f"Diseased {units(unit)}"] if has_positives else []), "Failed"]
     body = []
     for target in targets:
         rows = overall[overall["target"] == target].set_index("metric")
         if rows.empty:
             continue
         first = rows.iloc[0]
-        cells = [target_name(target), count(first["n_patients"])]
+        cells = [target_name(target), count(first["n_patients"]), count(first["n_cases"])]
         cells += [count(first["n_positive"])] if has_positives else []
         cells.append(count(first["n_failed"]))
         cells += [
@@ -208,8 +211,7 @@ def _operating_points(evaluation: Json) -> Table | None:
             (
                 target_name(target),
                 wording.significant(threshold) if is_number(threshold) else "none",
-                str(point.get("criterion") or wording.DASH),
-                str(point.get("chosen_on") or wording.DASH),
+                aim_words(point) or wording.DASH,
                 count(point.get("n")),
                 f"{reached:.3f}" if is_number(reached) else wording.DASH,
             )
@@ -218,9 +220,43 @@ def _operating_points(evaluation: Json) -> Table | None:
         return None
     return Table(
         caption="Operating points: the score from which the tool calls a case positive",
-        columns=("Target", "Threshold", "Aim", "Chosen on", "Cases there", "Reached there"),
+        columns=("Target", "Threshold", "Aim", "Cases there", "Reached there"),
         rows=tuple(rows),
-        numbers=frozenset({1, 4, 5}),
+        numbers=frozenset({1, 3, 4}),
         plain="Below its threshold a case counts as clear, at or above it as an alarm. A threshold "
         "chosen on the test cases themselves would flatter the tool; here it is not.",
     )
+
+
+def _by_group(evaluation: Json) -> list[Block]:
+    """Return the thresholds of each group where groups have their own; no counts of few people."""
+    blocks: list[Block] = []
+    for target, point in (evaluation.get("operating_points") or {}).items():
+        groups = point.get("groups") if isinstance(point, dict) else None
+        if not groups:
+            continue
+        by = wording.listed([readable(str(a)) for a in point.get("attributes") or []])
+        own = sum(bool(told.get("own")) for told in groups.values())
+        rows = tuple(
+            (
+                readable(str(name)),
+                wording.significant(told["threshold"])
+                if is_number(told.get("threshold"))
+                else "none",
+                "its own"
+                if told.get("own")
+                else "that of everyone: too few patients to choose one",
+            )
+            for name, told in groups.items()
+        )
+        blocks.append(
+            Table(
+                caption=f"{target_name(target)}: thresholds by {by or 'group'}",
+                columns=("Group", "Threshold", "Which"),
+                rows=rows,
+                numbers=frozenset({1}),
+                plain=f"{own} of {len(groups)} groups have a threshold of their own: the same "
+                "score can be an alarm in one group and an all-clear in another.",
+            )
+        )
+    return blocks

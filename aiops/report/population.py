@@ -7,8 +7,8 @@ from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Prose, Section, Table, numbers
 from aiops.report.disclosure import WITHHELD
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import table_rows
-from aiops.report.wording import count, hidden_as, is_number, readable
+from aiops.report.findings import table_rows, unit_word
+from aiops.report.wording import count, counted, hidden_as, is_number, readable
 
 
 def population(files: RunFiles, experiment: Experiment) -> Section:
@@ -32,7 +32,7 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
         blocks.append(
             Table(
                 caption="From the table to the figures",
-                columns=("Step", "Patients", "Cases", "Reason"),
+                columns=("Step", "Patients", rows_word(files).capitalize(), "Reason"),
                 rows=rows,
                 numbers=frozenset({1, 2}),
                 plain=_flow_words(flow, files),
@@ -54,13 +54,26 @@ def _flow_words(flow: list[Json], files: RunFiles) -> str:
     out = [s for s in flow if str(s.get("step", "")).startswith("left out")]
     known = [s["n_cases"] for s in out if is_number(s.get("n_cases"))]
     hidden = len(out) - len(known)
-    words = f"{count(sum(known))} cases were left out" if known else "Cases were left out"
+    unit = rows_word(files)
+    words = f"{count(sum(known))} {unit} were left out" if known else f"{unit} were left out"
+    words = words[0].upper() + words[1:]
     words = words + (f", and in {hidden} steps a number too small to show" if hidden else "")
     parts = [f"{words}." if out else "No case was left out."]
     primary: list[Json] = files.evaluation.get("primary") or []
     if primary and is_number(primary[0].get("n_patients")):
-        parts.append(f"The figures rest on {wording.patients(primary[0]['n_patients'])}.")
+        people = wording.patients(primary[0]["n_patients"])
+        if unit_word(files) == "study" and is_number(primary[0].get("n_cases")):
+            people += f" with {count(primary[0]['n_cases'])} examinations; the images of one "\
+                "examination count as one from here on"  # fmt: skip
+        parts.append(f"The figures rest on {people}.")
+    if files.is_shareable and any(s.get("n_cases") for s in out):
+        parts.append("Numbers of faulty files tell of no group of people and are not hidden.")
     return " ".join(parts)
+
+
+def rows_word(files: RunFiles) -> str:
+    """Return what a row of the cases table is: an image, where several make an examination."""
+    return "images" if unit_word(files) == "study" else "cases"
 
 
 def failures_by_group(files: RunFiles, experiment: Experiment) -> list[Block]:
@@ -89,7 +102,7 @@ def _failure_table(rows: pd.DataFrame, attribute: str) -> Table:
         body.append(
             (
                 name,
-                count(row["n_cases"], instead),
+                counted(row, "n_cases", instead),
                 count(row["n_failed"], WITHHELD),
                 wording.DASH if share is None else wording.percent(share),
             )
@@ -120,7 +133,9 @@ def _failures(files: RunFiles) -> list[str]:
         keys = ["case_id", "status", *(["reason"] if "reason" in table else [])]
         bad = table.loc[table["status"] != "ok", keys].drop_duplicates("case_id")
         if bad.empty:
-            return ["The tool gave an answer for every case."]
+            return [
+                "The tool gave an answer for every case; a case without one would count as wrong."
+            ]
         words = [f"The tool failed on {count(len(bad))} cases. They count as wrong, never as gone."]
         if "reason" in bad and not files.is_shareable:
             reasons = bad["reason"].fillna("no reason given").value_counts()

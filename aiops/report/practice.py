@@ -1,13 +1,20 @@
 """Sections on use: workflow, safety, and what follows from this report."""
 
 from aiops.config import Experiment
-from aiops.report import wording
-from aiops.report.annex import plain_value
-from aiops.report.blocks import Block, Bullets, Heading, Prose, Section, Table
+from aiops.report.afterwards import NOT_PROVEN, seen_afterwards, two_sides
+from aiops.report.blocks import Block, Bullets, Heading, Prose, Section
 from aiops.report.files import RunFiles
-from aiops.report.findings import FEW, overall_row, unit_word, verdict_chip
+from aiops.report.findings import (
+    FEW,
+    family,
+    overall_row,
+    unit_word,
+    verdicts,
+    with_verdict,
+)
+from aiops.report.gate import gate_blocks
 from aiops.report.sentences import sentence
-from aiops.report.wording import count, is_number
+from aiops.report.wording import count, is_number, readable, target_name
 
 
 def workflow(files: RunFiles, experiment: Experiment) -> Section:
@@ -36,11 +43,38 @@ def safety(files: RunFiles, experiment: Experiment) -> Section:
     if not items:
         items.append("What would be missed in use cannot be said: no operating point was set.")
     items += failure_modes(files)
-    items += [
-        "Not recorded: the harm of each miss (harm class).",
-        "Not recorded: a hazard log; nobody has linked one to this run.",
+    blocks: list[Block] = [Bullets(tuple(items))]
+    if worse := worse_groups(files, experiment):
+        blocks += [Heading("For whom it is worse"), Bullets(worse)]
+    blocks += [
+        Heading("What nobody wrote down"),
+        Bullets(
+            (
+                "Not recorded: how much harm each miss and each false alarm does.",
+                "Not recorded: a hazard log; nobody has linked one to this run.",
+            )
+        ),
     ]
-    return Section("safety", "What can go wrong", "Safety", (Bullets(tuple(items)),))
+    return Section("safety", "What can go wrong", "Safety", tuple(blocks))
+
+
+def worse_groups(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
+    """Return misses and false alarms of each group with a concern, and of those seen afterwards."""
+    several = len(experiment.primary_targets) > 1
+    items = []
+    for attribute in verdicts(files):
+        for row in with_verdict(family(files, attribute), "concern"):
+            target, group = str(row["target"]), str(row["group"])
+            words = two_sides(files, target, attribute, group, str(row["metric"]))
+            where = f" for {target_name(target)}" if several else ""
+            items.append(
+                f"Named in advance: in “{readable(group)}” ({readable(attribute)}){where}: {words}."
+            )
+    items += [
+        f"Not named in advance: {s.sentence[0].lower()}{s.sentence[1:]} {NOT_PROVEN}"
+        for s in seen_afterwards(files, experiment)
+    ]
+    return tuple(items)
 
 
 def failure_modes(files: RunFiles) -> list[str]:
@@ -53,7 +87,8 @@ def failure_modes(files: RunFiles) -> list[str]:
         bad = table.loc[table["status"] != "ok"].drop_duplicates("case_id")
         everyone = count(table["case_id"].nunique())
         if bad.empty:
-            return [f"The tool gave an answer for all {everyone} cases."]
+            told = f"The tool gave an answer for all {everyone} cases"
+            return [f"{told} (one without would count as wrong)."]
         items = [
             f"No usable answer: {_few(len(bad), files)} of {everyone} cases; counted as wrong."
         ]
@@ -70,7 +105,7 @@ def failure_modes(files: RunFiles) -> list[str]:
 
 def next_steps(files: RunFiles, experiment: Experiment) -> Section:
     """Return the gate's answer, who decides, and what is watched afterwards."""
-    blocks: list[Block] = [Heading("What the gate says"), *_gate(files)]
+    blocks: list[Block] = [Heading("What the gate says"), *gate_blocks(files)]
     months = files.gates.get("valid_months")
     review = (
         f"An approval lapses after {int(months)} months; it has to be reviewed before that."
@@ -81,7 +116,7 @@ def next_steps(files: RunFiles, experiment: Experiment) -> Section:
         Heading("Who decides, and what comes then"),
         Bullets(
             (
-                "People decide, with `aiops decide`; this report and the gate prepare it. "
+                "People decide; this report and the gate prepare it. "
                 "Names and signatures stand in the record of the decision, not here.",
                 review,
                 "Review at once if the tool, the scanners, the patients or the use change.",
@@ -91,44 +126,6 @@ def next_steps(files: RunFiles, experiment: Experiment) -> Section:
         ),
     ]
     return Section("next", "Gate, decision and monitoring", "What comes next", tuple(blocks))
-
-
-def _gate(files: RunFiles) -> list[Block]:
-    if not files.gates:
-        return [
-            Prose(
-                "The gate has not been asked yet: run `aiops gate` and make the report again. "
-                "The figures above are no decision."
-            )
-        ]
-    rows = []
-    outcomes: list[str] = []
-    for item in files.gates.get("items", []):
-        settle = wording.text_of(item.get("would_decide"))
-        reason = wording.text_of(item.get("reason"))
-        outcomes.append(str(item.get("outcome")))
-        rows.append(
-            (
-                str(item.get("question") or item.get("id")),
-                verdict_chip(outcomes[-1]),
-                plain_value(item.get("value")),
-                plain_value(item.get("threshold")),
-                f"{reason} To settle it: {settle}" if settle else reason or wording.DASH,
-            )
-        )
-    policy = f"{files.gates.get('policy', '')} {files.gates.get('policy_version', '')}".strip()
-    tally = [f"{outcomes.count(w)} {words}" for w, words in
-             (("pass", "passed"), ("fail", "failed"), ("undecided", "cannot be told yet"))
-             if w in outcomes]  # fmt: skip
-    return [
-        Prose(f"Policy {policy}. A gate prepares a decision; people make it."),
-        Table(
-            caption="Gate items",
-            columns=("Question", "Answer", "Found", "Asked for", "Reason"),
-            rows=tuple(rows),
-            plain=f"Of {len(rows)} questions, {wording.listed(tally)}." if rows else "",
-        ),
-    ]
 
 
 def _few(n: int, files: RunFiles) -> str:

@@ -1,5 +1,8 @@
 """Sections on what was asked, what was fixed before the test, and how the truth was found."""
 
+import re
+from itertools import combinations
+
 from aiops.config import Experiment, FairnessConfig
 from aiops.report import wording
 from aiops.report.blocks import Block, Bullets, Cell, Prose, Section, Table
@@ -65,11 +68,33 @@ def operating_words(files: RunFiles, target: str) -> str:
     if not isinstance(point, dict) or not wording.is_number(point.get("threshold")):
         return "none was set, so nothing can be said on what is missed in use"
     words = f"called positive from a score of {wording.significant(point['threshold'])}"
-    criterion = wording.text_of(point.get("criterion"))
-    chosen = wording.text_of(point.get("chosen_on"))
-    aside = [criterion, f"chosen on {chosen}" if chosen and chosen not in criterion else ""]
-    known = "; ".join(a for a in aside if a)
+    known = aim_words(point)
     return f"{words} ({known})" if known else words
+
+
+def aim_words(point: Json) -> str:
+    """Return what a threshold aims at and on which cases it was chosen, without code.
+
+    Examples
+    --------
+    >>> aim_words({"criterion": "sensitivity 0.9 on tune", "chosen_on": "tune"})
+    'aim: sensitivity 90%; chosen on cases set aside for choosing'
+    >>> aim_words({"criterion": "fixed by the maker"})
+    'aim: fixed by the maker'
+    """
+    parts = {"tune": "cases set aside for choosing", "train": "cases it learnt from",
+             "test": "the test cases themselves"}  # fmt: skip
+    aim = wording.text_of(point.get("criterion"))
+    chosen = wording.text_of(point.get("chosen_on"))
+    if chosen:
+        aim = aim.replace(f" on {chosen}", "")
+    aim = re.sub(r"\b(sensitivity|specificity) (0\.\d+)",
+                 lambda m: f"{m[1]} {wording.percent(float(m[2]))}", aim)  # fmt: skip
+    known = [
+        f"aim: {aim}" if aim else "",
+        f"chosen on {parts.get(chosen, chosen)}" if chosen else "",
+    ]
+    return "; ".join(k for k in known if k)
 
 
 def _facts(files: RunFiles, experiment: Experiment) -> list[tuple[Cell, ...]]:
@@ -105,16 +130,18 @@ def _plan_of_groups(fairness: FairnessConfig, n_targets: int) -> list[tuple[str,
     together = {
         "claim": "the intervals of all groups and all primary targets hold together",
         "target": f"the intervals hold for each of the {n_targets} targets by itself, so about "
-        "one in 20 targets may show a false alarm",
+        "one in 20 targets may show a gap that is chance",
     }
     words = together[fairness.family] if n_targets > 1 or fairness.family == "claim" else (
         "the intervals of all groups hold together"
     )  # fmt: skip
     facts = [("Many comparisons", words)]
-    crossed = fairness.intersections or []
-    if crossed:
-        pairs = [" × ".join(readable(a) for a in pair) for pair in crossed]
-        facts.append(("Intersections named", listed(pairs)))
+    crossed = fairness.intersections
+    if crossed is None:
+        crossed = [list(pair) for pair in combinations(fairness.attributes, 2)]
+    pairs = [" × ".join(readable(a) for a in pair) for pair in crossed]
+    told = f"{listed(pairs)}; figures only, without a verdict" if pairs else "none"
+    facts.append(("Crossings named in advance", told))
     adjusted = fairness.adjust_for
     if adjusted:
         facts.append(("Adjusted for", listed([readable(a) for a in adjusted])))
@@ -167,8 +194,8 @@ def _source(experiment: Experiment) -> str:
         return f"The reference outlines come from “{label}” of the cases table, taken as true."
     shown = list(experiment.findings.items())[:FEW]
     told = "; ".join(
-        f"{target_name(name)}: column “{t.label}”, diseased where it is "
-        f"{listed([str(v) for v in t.positive], last='or')}"
+        f"{target_name(name)}: diseased where its column says "
+        f"{listed([f'“{v}”' for v in t.positive], last='or')}"
         for name, t in shown
     )
     more = len(experiment.findings) - len(shown)
@@ -183,6 +210,10 @@ def _without_truth(files: RunFiles) -> str:
     n = int(table.loc[table["y_true"].isna(), "case_id"].nunique())
     if n == 0:
         return "Every case of the predictions has a reference value."
-    if files.is_shareable and n < 8:
-        return "Fewer than 8 cases lack a reference value for some target; there they are left out."
+    below = files.disclosure.suppress_below
+    if files.is_shareable and n < below:
+        return (
+            f"Fewer than {below} cases lack a reference value for some target; there they are left "
+            "out."
+        )
     return f"{count(n)} cases lack a reference value for some target and are left out there."

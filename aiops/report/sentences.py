@@ -159,7 +159,8 @@ def _average_precision(row: Row, unit: str) -> str:
     if is_number(row.get("n_positive")) and is_number(row.get("n_cases")) and row["n_cases"]:
         chance = f"; guessing would be {figure(row['n_positive'] / row['n_cases'], 'dice')}"
     return (
-        f"Averaged over all thresholds, {figure(row['value'], 'dice')} of alarms are right{chance}."
+        "Averaged over every threshold, not at the one in use, "
+        f"{figure(row['value'], 'dice')} of alarms are right{chance}."
     )
 
 
@@ -173,7 +174,7 @@ def _slope(row: Row, unit: str) -> str:
 
 
 def _intercept(row: Row, unit: str) -> str:
-    return _against(row, 0.0, "too high overall", "too low overall", "off on average")
+    return _against(row, 0.0, "too high overall", "too low overall", "too high or too low over all")
 
 
 def _against(row: Row, ideal: float, below: str, above: str, neither: str) -> str:

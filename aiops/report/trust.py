@@ -6,8 +6,15 @@ from aiops.config import Experiment
 from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Chip, Details, Heading, Prose, Table, numbers
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, table_rows
-from aiops.report.wording import count, gap_cell, hidden_as, is_number, readable, target_name
+from aiops.report.findings import FEW, overall_row, table_rows, unit_word, units
+from aiops.report.wording import (
+    counted,
+    gap_cell,
+    hidden_as,
+    is_number,
+    readable,
+    target_name,
+)
 
 VOLUME = "volume_error_ml"
 """The metric by whose unit volumes are printed."""
@@ -31,17 +38,57 @@ def calibration(files: RunFiles, experiment: Experiment) -> list[Block]:
         ),
     ]
     opened = targets if len(targets) <= FEW else targets[:1]
+    unit = units(unit_word(files))
     bins = files.table("calibration_bins")
     shut: list[Block] = []
     for target in targets:
-        found = _calibration_table(table[table["target"] == target], target)
+        found = _calibration_table(table[table["target"] == target], target, unit)
         if target in opened:
-            blocks += [found, *_bins(bins, target)]
+            blocks += [found, *_bins(bins, target, unit)]
         else:
             shut.append(found)
     if shut:
         blocks.append(Details(f"Calibration of the other {len(shut)} targets", tuple(shut)))
     return blocks
+
+
+def probabilities(files: RunFiles, experiment: Experiment) -> str:
+    """Return in one sentence whether probabilities are right: level, spread and error together.
+
+    A level that is right says little: too high here and too low there cancel out.
+    """
+    target = experiment.primary_targets[0]
+    parts = []
+    for metric, below, ideal, above, right in (
+        ("calibration_intercept", "too high over all", 0.0, "too low over all",
+         "right over all, as far as one can tell"),
+        ("calibration_slope", "too extreme", 1.0, "too timid", ""),
+    ):  # fmt: skip
+        row = overall_row(files, target, metric) or {}
+        low, high = row.get("low"), row.get("high")
+        if is_number(low) and is_number(high):
+            parts.append(below if high < ideal else above if low > ideal else right)
+    table = files.table("calibration")
+    whole = [] if table.empty else table_rows(table[table["attribute"] == "all"])
+    mine = next((r for r in whole if r["target"] == target and is_number(r["ece"])), None)
+    if mine is not None:
+        beyond = "more than chance" if _is_off(mine) else "not shown to be more than chance"
+        parts.append(f"off by {100 * mine['ece']:.1f} points of 100 on average, {beyond}")
+    parts = [p for p in parts if p]
+    if not parts:
+        return ""
+    told = f"Its probabilities of {target_name(target)} are {'; '.join(parts)}."
+    primary = [
+        r for r in whole if r["target"] in experiment.primary_targets and is_number(r["ece"])
+    ]
+    if len(experiment.primary_targets) > 1 and primary:
+        off = sum(_is_off(r) for r in primary)
+        told += f" Off more than chance: {off} of {len(primary)} targets."
+    return told
+
+
+def _is_off(row: Json) -> bool:
+    return is_number(row.get("expected_high")) and bool(row["ece"] > row["expected_high"])
 
 
 def agreement(files: RunFiles) -> list[Block]:
@@ -55,8 +102,8 @@ def agreement(files: RunFiles) -> list[Block]:
         body.append(
             (
                 readable(row["structure"]),
-                count(row["n_patients"], hidden),
-                count(row["n_cases"], hidden),
+                counted(row, "n_patients", hidden),
+                counted(row, "n_cases", hidden),
                 gap_cell(row, VOLUME, "bias"),
                 gap_cell(row, VOLUME, "lower"),
                 gap_cell(row, VOLUME, "upper"),
@@ -96,29 +143,32 @@ def _agreement_words(row: Json | None) -> str:
     )
 
 
-def _bins(bins: pd.DataFrame, target: str) -> list[Block]:
+def _bins(bins: pd.DataFrame, target: str, unit: str) -> list[Block]:
     """Return the bins of everyone and of each group, behind one line."""
     if bins.empty:
         return []
     some = bins[bins["target"] == target]
     keys = dict.fromkeys(zip(some["attribute"], some["group"], strict=True))
     tables = tuple(
-        _bins_table(some[(some["attribute"] == a) & (some["group"] == g)], target, str(a), g)
+        _bins_table(
+            some[(some["attribute"] == a) & (some["group"] == g)], (target, str(a), g), unit
+        )
         for a, g in keys
     )
     title = f"Probability bins of {target_name(target)}, by group"
     return [Details(title, tables)] if tables else []
 
 
-def _calibration_table(rows: pd.DataFrame, target: str) -> Table:
+def _calibration_table(rows: pd.DataFrame, target: str, unit: str) -> Table:
     body: list[tuple[Cell, ...]] = []
     for row in table_rows(rows):
         hidden = hidden_as(row)
         body.append(
             (
                 _group(row),
-                count(row["n_patients"], hidden),
-                count(row["n_positive"], hidden),
+                counted(row, "n_patients", hidden),
+                counted(row, "n_cases", hidden),
+                counted(row, "n_positive", hidden),
                 _points(row, "ece"),
                 _expected(row),
                 _judged(row),
@@ -129,13 +179,14 @@ def _calibration_table(rows: pd.DataFrame, target: str) -> Table:
         columns=(
             "Group",
             "Patients",
-            "Positive",
+            unit.capitalize(),
+            f"Diseased {unit}",
             "Error (95% interval)",
             "A perfect tool (up to)",
             "More than chance",
         ),
         rows=tuple(body),
-        numbers=numbers(1, 4),
+        numbers=numbers(1, 5),
         plain=_calibration_words(table_rows(rows), target),
     )
 
@@ -153,11 +204,18 @@ def _calibration_words(rows: list[Json], target: str) -> str:
             "points of 100 on average."
         )
     groups = [r for r in rows if r["attribute"] != "all" and is_number(r["ece"])]
-    if groups:
-        worst = max(groups, key=lambda r: r["ece"] - (r["expected"] or 0.0))
+    off = [r for r in groups if _is_off(r)]
+    if off:
+        worst = max(off, key=lambda r: r["ece"] - (r["expected"] or 0.0))
         parts.append(
-            f"It is off most for “{readable(worst['group'])}”: by {100 * worst['ece']:.1f} points."
+            f"Of the groups shown to be off by more than chance, “{readable(worst['group'])}” is "
+            f"off most: by {100 * worst['ece']:.1f} points."
         )
+    elif groups:
+        parts.append("For no group is it shown to be off by more than chance would.")
+    hidden = sum(r.get("state") == "suppressed" for r in rows)
+    if hidden:
+        parts.append(f"{hidden} {'group is' if hidden == 1 else 'groups are'} hidden.")
     return " ".join(parts) or "The calibration error cannot be told."
 
 
@@ -188,18 +246,19 @@ def _judged(row: Json) -> Cell:
     if not (is_number(row.get("ece")) and is_number(row.get("expected_high"))):
         return Chip("hidden", "quiet") if row.get("state") == "suppressed" else (
             Chip("cannot be said", "open"))  # fmt: skip
-    return Chip("yes", "bad") if row["ece"] > row["expected_high"] else Chip("not shown", "open")
+    return Chip("yes", "bad") if _is_off(row) else Chip("not shown", "open")
 
 
-def _bins_table(rows: pd.DataFrame, target: str, attribute: str, group: str) -> Table:
+def _bins_table(rows: pd.DataFrame, of: tuple[str, str, str], unit: str) -> Table:
+    target, attribute, group = of
     body: list[tuple[Cell, ...]] = []
     for row in table_rows(rows):
         hidden = hidden_as(row)
         body.append(
             (
                 f"{wording.percent(row['edge_low'])} to {wording.percent(row['edge_high'])}",
-                count(row["n_cases"], hidden),
-                count(row["n_positive"], hidden),
+                counted(row, "n_cases", hidden),
+                counted(row, "n_positive", hidden),
                 wording.percent(row["predicted"]) if is_number(row["predicted"]) else wording.DASH,
                 wording.cell({**row, "value": row["observed"]}, "sensitivity")
                 if is_number(row["observed"])
@@ -209,7 +268,13 @@ def _bins_table(rows: pd.DataFrame, target: str, attribute: str, group: str) -> 
     who = _group({"attribute": attribute, "group": group})
     return Table(
         caption=f"{target_name(target)}, {who}: said and seen",
-        columns=("Probability said", "Cases", "Positive", "Mean said", "Share seen (95% interval)"),
+        columns=(
+            "Probability said",
+            unit.capitalize(),
+            f"Diseased {unit}",
+            "Mean said",
+            "Share seen (95% interval)",
+        ),
         rows=tuple(body),
         numbers=numbers(1, 4),
     )

@@ -8,8 +8,15 @@ from aiops.report import figures, wording
 from aiops.report.blocks import Block, Cell, Details, Figure, Heading, Prose, Table, numbers
 from aiops.report.drawing import Words
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import FEW, table_rows
-from aiops.report.wording import count, hidden_as, is_number, listed, target_name
+from aiops.report.findings import FEW, table_rows, unit_word, units
+from aiops.report.wording import (
+    count,
+    counted,
+    hidden_as,
+    is_number,
+    listed,
+    target_name,
+)
 
 ROWS = {
     "ppv": ("Right alarms (PPV)", "share of alarms that are right"),
@@ -23,7 +30,7 @@ SHOWN_AT = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Thresholds of the decision curve that are printed as numbers."""
 
 WHAT_IT_IS = (
-    "Net benefit counts the diseased who are found, per 100 patients, and takes off the false "
+    "Net benefit counts the diseased who are found, per 100 {unit}, and takes off the false "
     "alarms, each weighed by how much it is minded: at a threshold of 10%, nine false alarms cost "
     "as much as one found case gains. Above both other lines, acting on the tool is better than "
     "treating everybody or nobody."
@@ -43,16 +50,19 @@ def utility(files: RunFiles, experiment: Experiment) -> list[Block]:
     if curve.empty:
         blocks.append(Prose("Not computed: the net benefit of acting on the tool."))
         return blocks
-    blocks.append(Prose(WHAT_IT_IS, "note"))
+    unit = units(unit_word(files))
+    blocks.append(Prose(WHAT_IT_IS.format(unit=unit), "note"))
     targets = [t for t in experiment.primary_targets if (curve["target"] == t).any()]
     opened = targets if len(targets) <= FEW else targets[:1]
     shut: list[Block] = []
     for target in targets:
         rows = curve[curve["target"] == target]
         if target in opened:
-            blocks += _curve(rows, target)
+            blocks += _curve(rows, target, unit, caveat=_caveat(files, experiment, target))
         else:
-            shut += _curve(rows, target, drawn=False)
+            shut += _curve(
+                rows, target, unit, caveat=_caveat(files, experiment, target), drawn=False
+            )
     if shut:
         others = len(targets) - len(opened)
         blocks.append(Details(f"Net benefit of the other {others} targets", tuple(shut)))
@@ -107,8 +117,8 @@ def _prevalence(files: RunFiles, experiment: Experiment) -> list[Block]:
     if not targets:
         return [
             Prose(
-                "Not recorded: how common the disease is among the people you serve "
-                "(evaluation.prevalence). Without it nobody can say how many alarms a day brings, "
+                "Not recorded: how common the disease is among the people you serve. "
+                "Without it nobody can say how many alarms a day brings, "
                 "or how many of them are right."
             )
         ]
@@ -134,7 +144,7 @@ def _prevalence_table(rows: pd.DataFrame, target: str) -> Table:
         if row is None:
             continue
         hidden = hidden_as(row)
-        body.append((label, _shown(row), plain, count(row["n_patients"], hidden)))
+        body.append((label, _shown(row), plain, counted(row, "n_patients", hidden)))
     first = table_rows(rows)[0]
     source = wording.text_of(first.get("source")) or "source not recorded"
     share = first.get("prevalence")
@@ -177,15 +187,17 @@ def _shown(row: Json) -> str:
     return told
 
 
-def _curve(rows: pd.DataFrame, target: str, *, drawn: bool = True) -> list[Block]:
+def _curve(
+    rows: pd.DataFrame, target: str, unit: str, *, caveat: str = "", drawn: bool = True
+) -> list[Block]:
     known = rows[rows["net_benefit"].notna()].sort_values("threshold")
     name = target_name(target)
     if len(known) < 2:
         reasons = [r for r in rows["reason"].map(wording.text_of).unique() if r]
         return [Prose(f"{name}: no net benefit can be told ({'; '.join(reasons) or 'no rows'}).")]
-    told = _range_words(table_rows(known), name)
+    told = f"{_range_words(table_rows(known), name)} {caveat}".strip()
     if not drawn:
-        return [_curve_table(known, name, told)]
+        return [_curve_table(known, name, told, unit)]
     columns = ("threshold", "net_benefit", "low", "high", "treat_all")
     lines = {c: known[c].to_numpy(dtype=np.float64) for c in columns}
     return [
@@ -201,8 +213,21 @@ def _curve(rows: pd.DataFrame, target: str, *, drawn: bool = True) -> list[Block
             "treating everybody. Dotted: treating nobody.",
             "half",
         ),
-        _curve_table(known, name, told),
+        _curve_table(known, name, told, unit),
     ]
+
+
+def _caveat(files: RunFiles, experiment: Experiment, target: str) -> str:
+    """Return why a useful range on the test cases is not yet an answer for those served."""
+    lacking = []
+    if experiment.operating_point is None:
+        lacking.append("no threshold was fixed beforehand")
+    table = files.table("at_prevalence")
+    if table.empty or not (table["target"] == target).any():
+        lacking.append("it is not recorded how common the disease is among those you serve")
+    if not lacking:
+        return ""
+    return f"That holds for the test cases only: {listed(lacking)}, so it is no evidence of use."
 
 
 def _range_words(rows: list[Json], name: str) -> str:
@@ -216,7 +241,7 @@ def _range_words(rows: list[Json], name: str) -> str:
     )
 
 
-def _curve_table(rows: pd.DataFrame, name: str, told: str) -> Table:
+def _curve_table(rows: pd.DataFrame, name: str, told: str, unit: str) -> Table:
     nearest = [int((rows["threshold"] - t).abs().to_numpy().argmin()) for t in SHOWN_AT]
     shown = rows.iloc[sorted(set(nearest))]
     body: list[tuple[Cell, ...]] = []
@@ -231,9 +256,9 @@ def _curve_table(rows: pd.DataFrame, name: str, told: str) -> Table:
             )
         )
     first = table_rows(rows)[0]
-    people = listed([f"{count(first['n_patients'])} patients", f"{count(first['n_cases'])} cases"])
+    people = listed([f"{count(first['n_patients'])} patients", f"{count(first['n_cases'])} {unit}"])
     return Table(
-        caption=f"Net benefit of {name} per 100 patients",
+        caption=f"Net benefit of {name} per 100 {unit}",
         columns=(
             "Threshold",
             "Acting on the tool (95% interval)",

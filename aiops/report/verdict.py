@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 from aiops.config import Experiment
 from aiops.report import figures, wording
+from aiops.report.afterwards import (
+    NOT_PROVEN,
+    overall_word,
+    seen_afterwards,
+    two_sides,
+)
 from aiops.report.blocks import Chip
 from aiops.report.drawing import Axis, Words
 from aiops.report.files import Json, RunFiles
@@ -11,20 +17,27 @@ from aiops.report.findings import (
     FEW,
     attribute_sentence,
     bar_verdict,
-    found,
+    family,
     seal_sentence,
+    table_rows,
     unit_word,
-    unknowns,
     verdict_chip,
     verdicts,
 )
+from aiops.report.gate import gate_words
 from aiops.report.glance import Question, at_a_glance
+from aiops.report.known import found, unknowns
 from aiops.report.sentences import sentence
+from aiops.report.why import entangled
 from aiops.report.wording import count, gloss, is_number, readable, target_name
 
 DEMO = (
     "Made by a program, not a board. The patients are made up; nothing here is about real people."
 )
+
+
+MOST_SEEN = 2
+"""Groups seen afterwards that stand on the first page; the others in the section on safety."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,6 @@ class Answer:
 
     metric: str
     target: str
-    plain: str
     value: str
     spread: str
     n: str
@@ -45,9 +57,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class GroupVerdict:
-    """The verdict of one attribute named in advance."""
+    """The verdict of one attribute named in advance, or what was seen without one."""
 
-    attribute: str
+    title: str
     chip: Chip
     sentence: str
 
@@ -56,6 +68,7 @@ class GroupVerdict:
 class VerdictPage:
     """All that stands on the first page."""
 
+    whom: str
     glance: tuple[Question, ...]
     answers: tuple[Answer, ...]
     overall: Chip
@@ -73,15 +86,12 @@ def verdict_page(files: RunFiles, experiment: Experiment) -> VerdictPage:
     evaluation = files.evaluation
     primary: list[Json] = evaluation.get("primary") or []
     shown = primary if len(primary) <= FEW else primary[:1]
-    overall = (evaluation.get("verdict") or {}).get("overall")
     return VerdictPage(
+        whom=belongs(files, experiment),
         glance=at_a_glance(files, experiment),
         answers=tuple(_answer(row, files) for row in shown),
-        overall=verdict_chip(overall or "not assessed"),
-        groups=tuple(
-            GroupVerdict(readable(name), verdict_chip(word), attribute_sentence(files, name, word))
-            for name, word in verdicts(files).items()
-        ),
+        overall=verdict_chip(overall_word(files, experiment)),
+        groups=(*_by_attribute(files, experiment), *_afterwards(files, experiment)),
         groups_note=_groups_note(evaluation, experiment),
         found=found(files, experiment),
         unknown=unknowns(files, experiment),
@@ -91,13 +101,55 @@ def verdict_page(files: RunFiles, experiment: Experiment) -> VerdictPage:
     )
 
 
+def belongs(files: RunFiles, experiment: Experiment) -> str:
+    """Return that the headline figures hold everybody tested, by age where it is known.
+
+    Who belongs to the intended use is written in prose: people have to compare.
+    """
+    table = files.metrics
+    ages = [str(g) for g in table.loc[table["attribute"] == "age", "group"].unique()]
+    by_age = f" (by age: {', '.join(readable(a) for a in ages)})" if ages else ""
+    return (
+        f"The headline figures hold all who were tested{by_age}. Whether all of them belong to "
+        "this use is for you to check."
+    )
+
+
+def _by_attribute(files: RunFiles, experiment: Experiment) -> tuple[GroupVerdict, ...]:
+    told = []
+    for name, word in verdicts(files).items():
+        words = attribute_sentence(files, name, word)
+        if len(experiment.primary_targets) == 1 and experiment.task == "classification":
+            for row in table_rows(family(files, name)):
+                if row["verdict"] == "concern":
+                    target, metric = str(row["target"]), str(row["metric"])
+                    both = two_sides(files, target, name, str(row["group"]), metric)
+                    words += f" In “{readable(row['group'])}”: {both}."
+                    words += entangled(files, row)
+        told.append(GroupVerdict(f"By {readable(name)}", verdict_chip(word), words))
+    return tuple(told)
+
+
+def _afterwards(files: RunFiles, experiment: Experiment) -> tuple[GroupVerdict, ...]:
+    seen = seen_afterwards(files, experiment)
+    if not seen:
+        return ()
+    words = " ".join(s.sentence for s in seen[:MOST_SEEN])
+    if len(seen) > MOST_SEEN:
+        words += f" {len(seen) - MOST_SEEN} more stand in the section on safety."
+    if "concern" in verdicts(files).values() and files.table("adjusted").empty:
+        words += " Whether that and the concern above are one and the same was not computed."
+    chip = Chip("far worse, not proven", "bad")
+    return (GroupVerdict("Not named in advance", chip, f"{words} {NOT_PROVEN}"),)
+
+
 def _standing(files: RunFiles) -> tuple[tuple[str, str], ...]:
     """Return what is asked of the board, and what a decision would add to this page."""
     months = files.gates.get("valid_months")
     return (
+        ("What the gate says", gate_words(files)),
         ("Asked of the board", "to approve, with or without conditions, to reject or to defer"),
-        ("Version tested", f"run {files.name}"),
-        ("Signed by", "nobody here; see the record of the decision"),
+        ("Version; signed by", f"run {files.name}; nobody here, see the record of the decision"),
         (
             "Next review",
             f"within {int(months)} months of an approval"
@@ -136,7 +188,6 @@ def _answer(row: Json, files: RunFiles) -> Answer:
     return Answer(
         metric=told.label,
         target=target,
-        plain=f"{told.label}: {told.plain}." if told.plain else "",
         value=wording.figure(row.get("value"), metric),
         spread=f"could be {spread}" if spread != wording.DASH else "no interval",
         n=" · ".join(parts),
@@ -176,8 +227,14 @@ def _groups_note(evaluation: Json, experiment: Experiment) -> str:
     if experiment.fairness is None:
         return "No group was named in advance, so there is no verdict on groups."
     metric = experiment.primary.metric
+    several = len(experiment.primary_targets) > 1
+    hold = (
+        "The intervals hold for all groups of one target at once, not for all targets."
+        if several and experiment.fairness.family == "target"
+        else "The intervals hold for all groups at once."
+    )
     margin = wording.margin_words(evaluation.get("margin") or experiment.fairness.margin, metric)
     return (
         f"Each group is compared with everyone else in {gloss(metric).label}. Before the test, a "
-        f"gap of {margin} was said to matter. The intervals hold for all groups at once."
+        f"gap of {margin} was said to matter. {hold}"
     )

@@ -9,9 +9,17 @@ from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Chip, Details, Prose, Section, Table, numbers
 from aiops.report.disclosure import WITHHELD
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import table_rows
-from aiops.report.groups import HOW_HIDDEN, attributes_of, ordered
-from aiops.report.wording import count, hidden_as, is_number, listed, readable, target_name
+from aiops.report.findings import table_rows, unit_word, units
+from aiops.report.groups import SPECIAL, attributes_of, how_hidden, ordered
+from aiops.report.wording import (
+    count,
+    counted,
+    hidden_as,
+    is_number,
+    listed,
+    readable,
+    target_name,
+)
 
 FOUR_FIFTHS = 0.8
 """Below this ratio of shares a group counts as under-represented; a convention, not a law."""
@@ -23,7 +31,7 @@ def who(files: RunFiles, experiment: Experiment) -> Section:
     headline, metric = experiment.primary_targets[0], experiment.primary.metric
     rows = table[(table["target"] == headline) & (table["metric"] == metric)]
     total = rows[rows["attribute"] == "all"]
-    blocks: list[Block] = []
+    blocks: list[Block] = [Prose(_whence(experiment))]
     attributes = attributes_of(files, experiment)
     if not attributes:
         blocks.append(
@@ -33,12 +41,11 @@ def who(files: RunFiles, experiment: Experiment) -> Section:
         groups = rows[rows["attribute"] == attribute]
         if groups.empty:
             continue
-        everyone = int(total["n_patients"].iloc[0]) if len(total) else 0
-        blocks.append(_who_table(groups, attribute, headline, everyone))
+        blocks.append(_who_table(groups, attribute, total, files))
     if balance := _balance(files):
         blocks.append(balance)
     if files.is_shareable:
-        blocks.append(Prose(HOW_HIDDEN, "note"))
+        blocks.append(Prose(how_hidden(files.disclosure), "note"))
     blocks.append(
         Prose(
             "“Not recorded” holds patients without the entry, “conflicting” those whose entries "
@@ -50,11 +57,14 @@ def who(files: RunFiles, experiment: Experiment) -> Section:
     return Section("who", "Who is in the data", "Groups of the test set", tuple(blocks))
 
 
-def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int) -> Table:
+def _who_table(rows: pd.DataFrame, attribute: str, total: pd.DataFrame, files: RunFiles) -> Table:
+    headline, unit = str(rows["target"].iloc[0]), units(unit_word(files))
+    everyone = int(total["n_patients"].iloc[0]) if len(total) else 0
     has_positives = rows["n_positive"].notna().any()
-    has_failures = rows["n_failed"].fillna(1).gt(0).any()
-    columns = [readable(attribute).capitalize(), "Patients", "Share", "Cases"]
-    columns += [f"With {target_name(headline)}"] if has_positives else []
+    # None failed over all, so none in a group: a hidden 0 would look like a few.
+    has_failures = bool(total["n_failed"].fillna(1).gt(0).any())
+    columns = [readable(attribute).capitalize(), "Patients", "Share", unit.capitalize()]
+    columns += [f"{unit.capitalize()} with {target_name(headline)}"] if has_positives else []
     columns += ["Failed"] if has_failures else []
     body = []
     for row in table_rows(ordered(rows)):
@@ -62,11 +72,11 @@ def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int)
         share = n_patients / everyone if everyone and math.isfinite(n_patients) else math.nan
         cells: list[Cell] = [
             readable(row["group"]),
-            count(n_patients, instead),
+            counted(row, "n_patients", instead),
             wording.DASH if math.isnan(share) else wording.percent(share),
-            count(row["n_cases"], instead),
+            counted(row, "n_cases", instead),
         ]
-        cells += [count(row["n_positive"], instead)] if has_positives else []
+        cells += [counted(row, "n_positive", instead)] if has_positives else []
         cells += [count(row["n_failed"], WITHHELD)] if has_failures else []
         body.append(tuple(cells))
     return Table(
@@ -76,6 +86,15 @@ def _who_table(rows: pd.DataFrame, attribute: str, headline: str, everyone: int)
         numbers=numbers(1, len(columns) - 1),
         plain=_who_words(rows, everyone),
     )
+
+
+def _whence(experiment: Experiment) -> str:
+    """Return where and when the patients come from, as far as it was recorded."""
+    site = "site" in experiment.data.attributes
+    where = "The site of each case is in the table below. " if site else ""
+    lacking = "from when to when they came" if site else (
+        "which hospitals the patients come from, and from when to when")  # fmt: skip
+    return f"{where}Not recorded: {lacking}."
 
 
 def _balance(files: RunFiles) -> Details | None:
@@ -138,14 +157,27 @@ def representation(files: RunFiles) -> list[Block]:
     if table.empty:
         return [
             Prose(
-                "Not recorded: the people you serve. Without a table of them (fairness.population) "
-                "nobody can say who is missing from these data."
+                "Not recorded: the people you serve. Without a table of them nobody can say who is "
+                "missing from these data."
             )
         ]
     return [
-        _representation_table(table[table["attribute"] == attribute], str(attribute))
+        _representation_table(
+            _with_unrecorded(files, table[table["attribute"] == attribute]), str(attribute)
+        )
         for attribute in table["attribute"].unique()
     ]
+
+
+def _with_unrecorded(files: RunFiles, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the groups compared, and after them those whose entry nobody wrote down."""
+    table = files.table("representation")
+    lacking = table[
+        (table["attribute"] == rows["attribute"].iloc[0]) & table["group"].isin(SPECIAL)
+    ]
+    lacking = lacking[~lacking["group"].isin(rows["group"])]
+    there = lacking["n_patients"].fillna(1) > 0
+    return pd.concat([rows, lacking[there]]) if there.any() else rows
 
 
 def _representation_table(rows: pd.DataFrame, attribute: str) -> Table:
@@ -156,7 +188,7 @@ def _representation_table(rows: pd.DataFrame, attribute: str) -> Table:
         body.append(
             (
                 readable(row["group"]),
-                count(row["n_patients"], hidden),
+                counted(row, "n_patients", hidden),
                 share,
                 _percent(row["population_share"]),
                 _ratio(row),

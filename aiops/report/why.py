@@ -4,11 +4,12 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.report import wording
-from aiops.report.blocks import Block, Cell, Chip, Details, Prose, Section, Table
+from aiops.report.blocks import Block, Bullets, Cell, Chip, Details, Prose, Section, Table
+from aiops.report.disparities import is_directionless
 from aiops.report.files import Json, RunFiles
 from aiops.report.findings import table_rows
 from aiops.report.wording import (
-    count,
+    counted,
     gap_cell,
     gloss,
     hidden_as,
@@ -22,6 +23,9 @@ from aiops.report.wording import (
 ALL = 0.995
 """From here on a gap is said to be explained in full; shares above 1 tell no more."""
 
+HALF = 0.5
+"""From here on the first page says what explains a gap."""
+
 
 def why(files: RunFiles, experiment: Experiment) -> Section:
     """Return gaps before and after what else differs between the groups is made alike."""
@@ -29,8 +33,8 @@ def why(files: RunFiles, experiment: Experiment) -> Section:
     if table.empty:
         text = (
             "Not computed: no gap was adjusted for what else differs between groups, such as the "
-            "scanner or the stage of disease (fairness.adjust_for), so a gap above may have any "
-            "cause."
+            "scanner or the stage of disease, so a gap above may have any cause, and two gaps "
+            "above may be one and the same."
         )
         return Section("why", title, "Case mix", (Prose(text),))
     blocks: list[Block] = [
@@ -83,9 +87,31 @@ def explained(row: Json) -> str:
     after = _behind(row["adjusted"], metric)
     words = f"{first}; with {mixed} alike, it would be {after} the rest{could}."
     if is_number(row.get("explained")) and row["crude"] < 0 and row["explained"] > 0:
-        share = "all" if row["explained"] >= ALL else f"about {wording.percent(row['explained'])}"
-        words += f" {mixed.capitalize()} explains {share} of the gap."
+        words += f" {mixed.capitalize()} explains {_about(row['explained'])} of the gap."
     return words
+
+
+def entangled(files: RunFiles, row: Json) -> str:
+    """Return, for the first page, what else explains the gap of a group, and by how much."""
+    table = files.table("adjusted")
+    if table.empty:
+        return ""
+    keys = ("target", "metric", "attribute", "group")
+    parts = [
+        f"{readable(str(r['adjusted_for']))} explains {_about(r['explained'])} of it"
+        for r in table_rows(table)
+        if all(str(r[k]) == str(row[k]) for k in keys)
+        and is_number(r.get("explained"))
+        and r["explained"] >= HALF
+    ]
+    if not parts:
+        return ""
+    words = listed(parts)
+    return f" {words[0].upper()}{words[1:]}; those patients are served worse all the same."
+
+
+def _about(share: float) -> str:
+    return "all" if share >= ALL else f"about {wording.percent(share)}"
 
 
 def mitigation(files: RunFiles, experiment: Experiment) -> Section:
@@ -103,8 +129,10 @@ def mitigation(files: RunFiles, experiment: Experiment) -> Section:
             "A gap can also be closed by making it worse for the better group. So each group’s "
             "figure stands here before and after.",
             "note",
-        )
+        ),
     ]
+    if told := _summed_up(files):
+        blocks.append(Bullets(told))
     for key in table[["attribute", "target", "metric"]].drop_duplicates().itertuples(index=False):
         rows = table[
             (table["attribute"] == key.attribute)
@@ -113,6 +141,21 @@ def mitigation(files: RunFiles, experiment: Experiment) -> Section:
         ]
         blocks.append(_mitigated(rows, str(key.attribute), str(key.target), str(key.metric)))
     return Section("mitigation", title, "Mitigation", tuple(blocks))
+
+
+def _summed_up(files: RunFiles) -> tuple[str, ...]:
+    """Return what the run itself says of the mitigation, without sentences on hidden groups."""
+    told = files.evaluation.get("mitigation") or {}
+    if not isinstance(told, dict):
+        return ()
+    table = files.table("mitigation")
+    hidden = {str(g) for g in table.loc[table["state"] == "suppressed", "group"]}
+    sentences = [str(s) for s in told.get("sentences") or []]
+    shown = [s for s in sentences if not any(g in s for g in hidden)]
+    notes = [str(note) for note in told.get("notes") or []]
+    if len(shown) < len(sentences):
+        notes.append("Sentences that name a hidden group are left out; the tables below stand.")
+    return (*shown, *notes)
 
 
 def _behind(gap: float, metric: str) -> str:
@@ -132,11 +175,11 @@ def _adjusted(rows: pd.DataFrame) -> Table:
         body.append(
             (
                 readable(row["group"]),
-                count(row["n_patients"], hidden),
+                counted(row, "n_patients", hidden),
                 gap_cell(row, metric, "crude"),
                 gap_cell(row, metric, "adjusted"),
                 _share(row.get("explained")),
-                count(row.get("n_dropped"), hidden),
+                counted(row, "n_dropped", hidden),
             )
         )
     named = [r for r in table_rows(rows) if is_number(r.get("crude"))]
@@ -176,7 +219,7 @@ def _mitigated(rows: pd.DataFrame, attribute: str, target: str, metric: str) -> 
         body.append(
             (
                 readable(row["group"]),
-                count(row["n_patients"], hidden_as(row)),
+                counted(row, "n_patients", hidden_as(row)),
                 wording.cell(row, metric, "before"),
                 wording.cell(row, metric, "after"),
                 gap_cell(row, metric, "change"),
@@ -201,13 +244,17 @@ def _mitigated(rows: pd.DataFrame, attribute: str, target: str, metric: str) -> 
 
 
 def _change(row: Json, metric: str) -> Cell:
-    better = gloss(metric).higher_is_better
+    """Return what became of a group; a change above 0 is better for every figure with a better."""
     low, high = row.get("change_low"), row.get("change_high")
+    if row.get("state") == "suppressed":
+        return Chip("hidden", "quiet")
     if not (is_number(low) and is_number(high)):
         return Chip("cannot be said", "open")
-    if low > 0 or high < 0:
-        return Chip("better", "good") if (low > 0) == better else Chip("worse than before", "bad")
-    return Chip("no change shown", "open")
+    if low <= 0 <= high:
+        return Chip("no change shown", "open")
+    if is_directionless(metric):
+        return Chip("changed", "open")
+    return Chip("better", "good") if low > 0 else Chip("worse than before", "bad")
 
 
 def _cost(rows: list[Json], metric: str) -> str:
@@ -221,7 +268,9 @@ def _cost(rows: list[Json], metric: str) -> str:
     for word, start in (
         ("worse than before", "Paid for it"),
         ("better", "Gained"),
+        ("changed", "Changed, neither better nor worse"),
         ("no change shown", "No change is shown for"),
+        ("hidden", "Hidden"),
         ("cannot be said", "Nothing can be said of"),
     ):
         if word in names:

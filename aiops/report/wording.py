@@ -139,6 +139,21 @@ def count(value: Any, instead: str = DASH) -> str:
     return f"{int(value):,}"
 
 
+def counted(row: Row, name: str, instead: str = DASH) -> str:
+    """Return a count of a row; one that was rounded before it left the team is marked so.
+
+    Examples
+    --------
+    >>> counted({"n_patients": 195, "rounded_to": 5.0}, "n_patients")
+    '≈195'
+    >>> counted({"n_patients": 195, "rounded_to": 0.0}, "n_patients")
+    '195'
+    """
+    told, step = count(row.get(name), instead), row.get("rounded_to")
+    rounded = is_number(row.get(name)) and is_number(step) and step > 1 and row[name] > 0
+    return f"≈{told}" if rounded else told
+
+
 def patients(number: float) -> str:
     """Return a number of patients in words.
 
@@ -283,13 +298,13 @@ def gap_figure(value: Any, metric: str) -> str:
     Examples
     --------
     >>> gap_figure(-0.0912, "roc_auc"), gap_figure(0.031, "sensitivity")
-    ('−0.091', '+3 pp')
+    ('−0.091', '+3 points')
     """
     if not is_number(value):
         return DASH
     scale = gloss(metric).scale
     if scale == "percent":
-        return _minus(f"{100 * value:+.0f} pp")
+        return _minus(f"{100 * value:+.0f} points")
     if scale in ("mm", "ml"):
         return _minus(f"{'-' if value < 0 else '+'}{significant(abs(value), 2)} {scale}")
     return _minus(f"{value:+.3f}")
@@ -313,7 +328,7 @@ def size(value: float, metric: str) -> str:
     ('0.091', '3 percentage points')
     """
     bare = gap_figure(abs(value), metric).lstrip("+")
-    return bare.replace(" pp", " percentage point" + ("" if bare == "1 pp" else "s"))
+    return bare.replace(" points", " percentage point" + ("" if bare == "1 points" else "s"))
 
 
 def margin_words(margin: float, metric: str) -> str:

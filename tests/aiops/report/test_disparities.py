@@ -20,7 +20,7 @@ def test_the_gap_stands_beside_the_one_chance_makes(run, chest, table, shown):
     assert "AUC: “female” lies 0.100 behind “male”; equal groups would differ by about 0.020 by " \
         "chance, so this is more than chance." in html  # fmt: skip
     assert "Equalized odds: the larger of the gaps in missed cases and in false alarms." in html
-    assert "12 pp" in html
+    assert "12 points" in html
     assert "0.89" in html
     assert "0.770" in html
 

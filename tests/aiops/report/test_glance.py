@@ -8,6 +8,8 @@ CURVE = {"target": "effusion", "threshold": 0.4, "net_benefit": 0.2, "low": 0.15
 THERE = {"attribute": "sex", "group": "female", "population_share": 0.5, "ratio": 1.0,
          "ratio_low": 0.9, "ratio_high": 1.1}  # fmt: skip
 
+SERVED = {"target": "effusion", "prevalence": 0.05, "metric": "alerts_per_100", "value": 24.0}
+
 
 def words(questions) -> list[str]:
     return [q.chip.word for q in questions]
@@ -27,8 +29,23 @@ def test_what_is_shown_is_adequate(run, chest, table):
         gates={"outcome": "pass"},
         decision_curve=table("decision_curve", CURVE),
         representation=table("representation", THERE),
+        at_prevalence=table("at_prevalence", SERVED),
     )  # fmt: skip
     assert words(at_a_glance(files, chest())) == ["adequate"] * 5 + ["pass"]
+
+
+@pytest.mark.parametrize("lacking", ["prevalence", "threshold"])
+def test_acting_is_not_adequate_without_a_prevalence_or_a_threshold_fixed_before(
+    run, chest, table, lacking
+):
+    more = {} if lacking == "prevalence" else {"at_prevalence": table("at_prevalence", SERVED)}
+    files = run(
+        evaluation={"operating_points": {"effusion": {"threshold": 0.41}}},
+        decision_curve=table("decision_curve", CURVE),
+        **more,
+    )
+    config = chest(operating_point=None) if lacking == "threshold" else chest()
+    assert words(at_a_glance(files, config))[3] == "insufficient evidence"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ CELL = {"target": "effusion", "metric": "roc_auc", "attributes": "sex × age",
         "prespecified": True}  # fmt: skip
 OLD = {**CELL, "group": "female, 60+", "n_patients": 12, "n_positive": 9, "value": 0.6, "low": 0.3,
        "high": 0.9, "pooled": 0.72, "pooled_low": 0.61, "pooled_high": 0.83,
-       "shrinkage": 0.4}  # fmt: skip
+       "n_cases": 20, "shrinkage": 0.4}  # fmt: skip
 YOUNG = {**OLD, "group": "male, 18-39", "n_patients": 90, "pooled": 0.9, "pooled_low": 0.85,
          "pooled_high": 0.95}  # fmt: skip
 EMPTY = {**CELL, "group": "male, 60+", "n_patients": 0, "state": "not_estimable",
@@ -23,7 +23,24 @@ def test_crossings_are_pooled_the_worst_first_and_counted(run, chest, table, sho
     assert "The lowest pooled figure is that of “female, 60+”: 0.720 (0.610 to 0.830)." in html
     assert "male, 60+" not in html.replace("female, 60+", "")
     assert "hidden (&lt;8)" in html
-    assert "Named in advance." in html
+    assert "Named in advance, without a verdict." in html
+
+
+def test_a_pooled_figure_is_no_evidence_where_the_crossing_has_too_few(run, chest, table, shown):
+    few = {**OLD, "group": "female, 80+", "state": "small_n", "pooled": 0.5, "shrinkage": 0.97}
+    html = shown(intersections(run(intersections=table("intersections", YOUNG, few, OLD)),
+                               chest()).blocks)  # fmt: skip
+    row = html[html.index("female, 80+</th>") :]
+    row = row[: row.index("</tr>")]
+    assert "insufficient" in row
+    assert "97%; not evidence" in row
+    assert "read that one" not in html
+    # The lowest pooled figure is not that of a crossing about which too little is known.
+    assert "The lowest pooled figure is that of “female, 60+”" in html
+    assert "Of 1 crossing too little is known by themselves" in html
+    # Patients and cases stand side by side.
+    assert "Diseased cases" in html
+    assert html.index(">Patients<") < html.index(">Cases<") < html.index(">Diseased cases<")
 
 
 def test_many_crossings_stand_behind_a_line(run, chest, table, kinds):

@@ -19,7 +19,8 @@ def test_what_was_fixed_beforehand_is_told_and_the_rest_is_exploratory(run, ches
         "Triage of adults.",
         "at least 0.800",
         "0.05 in AUC",
-        "called positive from a score of 0.412 (sensitivity 0.9; chosen on tune)",
+        "called positive from a score of 0.412 (aim: sensitivity 90%; chosen on cases set aside "
+        "for choosing)",
         "hash ab12cd34, first read on 2026-03-04",
         "The tool passes if AUC is surely at least 0.800.",
         "It is fair if no group by sex is worse than the rest by 0.05.",
@@ -52,7 +53,7 @@ def test_what_nobody_fixed_is_said(run, chest, shown):
 
 def test_the_reference_standard_tells_what_was_not_recorded(run, chest, shown):
     html = shown(reference(run(), chest()).blocks)
-    assert "effusion: column “y”, diseased where it is 1." in html
+    assert "effusion: diseased where its column says “1”." in html
     assert "Not recorded: the reference standard’s readers" in html
     cases = pd.DataFrame({"case_id": list("abc"), "y_true": [1.0, None, 0.0], "reader": "r",
                           "verified": True})  # fmt: skip

@@ -65,3 +65,27 @@ def test_the_page_is_escaped_and_asks_for_nothing_from_elsewhere(run, chest):
     assert "default-src 'none'" in html
     assert "<script" not in html
     assert 'href="report.html"' in html
+
+
+def test_a_vendor_sheet_does_not_say_that_the_tool_never_saw_these_patients(run, chest):
+    vendor = chest(train=None, operating_point=None,
+                   targets={"effusion": {"label": "y", "positive": [1], "score": "s"}})  # fmt: skip
+    told = clinician_sheet(files_of(run), vendor).tested
+    assert "Tested on 300 patients. Whether it had learnt from any of them is not known." in told
+    assert "had not learnt" not in told
+
+
+def test_findings_of_a_group_are_named_in_each_column(run, chest):
+    names = [f"f{i}" for i in range(6)]
+    targets = {n: {"label": n, "positive": [1]} for n in names}
+    several = chest(targets=targets, primary={"target": names, "metric": "roc_auc"})
+    words = ["concern", "concern", "adequate", *["insufficient evidence"] * 4]
+    gaps = [{**GAP, "group": "AP", "target": n, "verdict": w, "value": None, "reason": ""}
+            for n, w in zip(names, words, strict=False)]  # fmt: skip
+    files = files_of(run)
+    sheet = clinician_sheet(
+        run(gaps=pd.DataFrame(gaps), metrics=files.metrics, evaluation=files.evaluation), several
+    )
+    assert "Sex: AP (f0 and f1)" in sheet.worse
+    assert sheet.works == ("Sex: AP (f2)",)
+    assert "Sex: AP (f3, f4 and f5)" in sheet.unknown

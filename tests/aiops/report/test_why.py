@@ -76,7 +76,7 @@ LOSS = {**BEFORE, "group": "male", "after": 0.6, "change": -0.1, "change_low": -
 
 def test_mitigation_tells_the_cost_of_each_group(run, chest, table, shown):
     html = shown(mitigation(run(mitigation=table("mitigation", GAIN, LOSS)), chest()).blocks)
-    assert "+15 pp" in html
+    assert "+15 points" in html
     assert "worse than before" in html
     assert "Paid for it: “male”. Gained: “female”." in html
     assert "No group is shown to be worse off" not in html

@@ -39,7 +39,7 @@ def test_every_metric_is_explained_and_told():
          "Of every 100 structures, 6 are missed altogether (it could be 2 to 15)."),
         (row("calibration_slope", 0.7, 0.6, 0.8), "The probabilities are too extreme."),
         (row("calibration_intercept", 0.1, -0.1, 0.3),
-         "There is no sign that the probabilities are off on average."),
+         "There is no sign that the probabilities are too high or too low over all."),
         (row("volume_error_ml", -1.5, -2.0, -1.0),
          "Volumes come out 1.5 ml too small on average (it could be −2.0 to −1.0 ml)."),
         (row("new_metric", 0.5, 0.4, 0.6), "new metric: 0.500 (0.400 to 0.600)."),
