@@ -55,7 +55,7 @@ def bland_altman(
     Parameters
     ----------
     reference, measured : ndarray of float, shape (n_cases,)
-        What was to be measured, and what was; nan in either is an error.
+        What was to be measured, and what was.
     patient_id : ndarray, shape (n_cases,)
         Whose case it is.
     level : float, default=0.95
@@ -64,6 +64,11 @@ def bland_altman(
     Returns
     -------
     BlandAltman
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in shape, or hold a nan or an infinite number.
 
     References
     ----------
@@ -81,7 +86,11 @@ def bland_altman(
             f"reference {np.shape(reference)}, measured {np.shape(measured)}, patient_id "
             f"{np.shape(patient_id)} must match"
         )
-    difference = np.asarray(measured, float) - np.asarray(reference, float)
+    given = {"reference": np.asarray(reference, float), "measured": np.asarray(measured, float)}
+    for name, values in given.items():
+        if np.isinf(values).any():
+            raise ValueError(f"{name} is infinite in {int(np.isinf(values).sum())} cases")
+    difference = given["measured"] - given["reference"]
     if np.isnan(difference).any():
         raise ValueError(f"{int(np.isnan(difference).sum())} differences are nan")
     sample = Sample.of_patients(patient_id, values={"difference": difference})

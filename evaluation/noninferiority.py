@@ -112,7 +112,8 @@ def non_inferiority(
     Raises
     ------
     ValueError
-        If the margin is not above 0, the level not in (0.5, 1), or a difference is nan.
+        If the margin is not above 0, the level not in (0.5, 1), or a difference is nan or
+        infinite.
 
     References
     ----------
@@ -155,6 +156,9 @@ def _mean(
     if np.isnan(difference).any():
         raise ValueError(f"{int(np.isnan(difference).sum())} of {difference.size} differences are "
                          "nan; a case that failed is wrong, not missing")  # fmt: skip
+    if np.isinf(difference).any():
+        raise ValueError(f"{int(np.isinf(difference).sum())} of {difference.size} differences are "
+                         "infinite; a case that was missed has a finite penalty")  # fmt: skip
     who = np.arange(difference.size) if patient_id is None else np.asarray(patient_id)
     sample = Sample.of_patients(who, values={"difference": difference})
     statistic = mean_of(sample, difference, none="no case", is_unit=False)

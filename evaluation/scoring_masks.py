@@ -46,7 +46,7 @@ def evaluate_segmentation(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> E
     Raises
     ------
     ValueError
-        If columns are missing or rows repeat.
+        If columns are missing, rows repeat, or a value is infinite.
 
     Examples
     --------
@@ -93,6 +93,11 @@ def checked_case_metrics(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd
     if n_odd:
         raise ValueError(f"value is no number in {n_odd} of {len(number)} rows")
     table = case_metrics.assign(value=number)
+    if np.isinf(number).any():
+        raise ValueError(
+            f"value is infinite in {int(np.isinf(number).sum())} of {len(number)} rows; a "
+            "structure that was not found has the penalty distance, which is finite"
+        )
     for column in ("case_id", "patient_id"):
         if table[column].isna().any():
             raise ValueError(f"{column} is missing in {int(table[column].isna().sum())} rows")

@@ -116,3 +116,17 @@ def test_findings_have_no_volume():
     found = evaluate_classification(table, plan).tables["agreement"]
     assert found.columns.tolist() == AGREEMENT_COLUMNS
     assert found.empty
+
+
+@pytest.mark.parametrize(
+    ("reference", "measured", "words"),
+    [
+        ([1.0, np.inf, 3.0], [1.0, 2.0, 3.0], "reference is infinite in 1 cases"),
+        ([1.0, np.inf, 3.0], [1.0, np.inf, 3.0], "reference is infinite in 1 cases"),
+        ([1.0, 2.0, 3.0], [-np.inf, np.inf, 3.0], "measured is infinite in 2 cases"),
+        ([1.0, np.nan, 3.0], [1.0, 2.0, 3.0], "1 differences are nan"),
+    ],
+)
+def test_what_is_no_number_is_an_error(reference, measured, words):
+    with pytest.raises(ValueError, match=words):
+        bland_altman(np.array(reference), np.array(measured), np.arange(3))

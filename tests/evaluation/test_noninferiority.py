@@ -72,3 +72,5 @@ def test_bad_arguments_are_named():
         non_inferiority(DICE, 0.1, level=0.05)
     with pytest.raises(ValueError, match="1 of 2 differences are nan"):
         non_inferiority(np.array([0.1, np.nan]), 0.1)
+    with pytest.raises(ValueError, match="5 of 44 differences are infinite"):
+        non_inferiority(np.r_[[-np.inf] * 5, np.tile([0.0, 0.01, 0.02], 13)], 0.02)

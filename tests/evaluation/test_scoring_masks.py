@@ -88,6 +88,15 @@ def test_case_12_a_miss_stays_in_the_mean():
     assert overall(alone, "hd95_mm")["value"] == 110.851
 
 
+@pytest.mark.parametrize("far", [np.inf, -np.inf])
+def test_an_infinite_distance_is_no_penalty(far):
+    table = masks(20)
+    where = (table["metric"] == "hd95_mm") & table["case_id"].isin(["c003", "c007"])
+    table.loc[where, "value"] = far
+    with pytest.raises(ValueError, match="value is infinite in 4 of 280 rows; a structure that"):
+        evaluate_segmentation(table, SEG)
+
+
 def test_absent_is_left_out_and_counted():
     table = masks(20)
     part = (table["case_id"] == "c000") & (table["structure"] == "left")
