@@ -76,7 +76,7 @@ def months_after(day: date, months: int) -> date:
 def role_named(dossier: Dossier, asked: Fields) -> Answer:
     """Answer whether each role has somebody's name, and not "TBC"."""
     threshold = f"a person each for: {_names(asked)}"
-    nobody = [name for name in asked.fields if dossier.fact(name) is None]
+    nobody = [name for name in asked.fields if not _is_name(dossier.fact(name))]
     if nobody:
         reason = "; ".join(f"{_words(name)}: nobody is named" for name in nobody)
         settles = f"name them with {EDIT}"
@@ -207,7 +207,7 @@ def step_approved(dossier: Dossier, asked: Step) -> Answer:
         return Answer("undecided", "none", threshold, reason, settles, REGISTER)
     last = mine[-1]
     until = last["expires_at"]
-    if until and date.fromisoformat(str(until)) < dossier.asked_on:
+    if until and date.fromisoformat(str(until)) <= dossier.asked_on:  # as in the register
         reason = f"{last['id']} lapsed on {until}"
         return Answer("fail", str(last["id"]), threshold, reason, settles, REGISTER)
     return Answer("pass", str(last["id"]), threshold, f"{last['id']} stands", "", REGISTER)
@@ -231,6 +231,12 @@ def conditions_kept(dossier: Dossier, asked: Nothing) -> Answer:
         reason = f"open: {listed(waiting)}"
         return Answer("undecided", "open", threshold, reason, "what was promised", REGISTER)
     return Answer("pass", "none open", threshold, "no condition is open", "", REGISTER)
+
+
+def _is_name(value: Any) -> bool:
+    """Return whether a value can be a person's or a service's name, and no promise of one."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    return any(c.isalpha() for c in text) and not text.startswith(("to be ", "tbc", "tbd"))
 
 
 def _count(value: Any) -> float | None:

@@ -35,7 +35,9 @@ def test_a_month_later_is_the_same_day_or_the_last(day, months, then):
     assert months_after(day, months) == then
 
 
-@pytest.mark.parametrize("name", ["", "TBC", "tbd", " none "])
+@pytest.mark.parametrize(
+    "name", ["", "TBC", "tbd", " none ", "?", "to be confirmed", "TBC (Dr ?)", None, 7]
+)
 def test_a_role_without_a_name_fails(name):
     found = asked("role_named", case(clinical_lead=name, owner="ED"),
                   fields=["clinical_lead", "owner"])  # fmt: skip
@@ -125,7 +127,7 @@ def test_a_fact_that_no_machine_can_check_is_refused():
 
 def decision(**changes):
     return {"id": "DEC-2026-0001", "outcome": "approve", "gate_step": "G1", "digests": [],
-            "to_state": "planned", "expires_at": "2026-11-22", **changes}  # fmt: skip
+            "to_state": "planned", "expires_at": "2026-11-23", **changes}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,8 @@ def decision(**changes):
     [
         ((), "undecided", "nobody approved G1"),
         ((decision(),), "pass", "DEC-2026-0001 stands"),
-        ((decision(expires_at="2026-11-21"),), "fail", "DEC-2026-0001 lapsed on 2026-11-21"),
+        ((decision(expires_at="2026-11-22"),), "fail", "DEC-2026-0001 lapsed on 2026-11-22"),
+        ((decision(expires_at=None),), "pass", "DEC-2026-0001 stands"),
         ((decision(outcome="reject"),), "undecided", "nobody approved G1"),
         ((decision(gate_step="G0"),), "undecided", "nobody approved G1"),
     ],

@@ -11,6 +11,7 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import write_json
 from aiops.governance import gates
 from aiops.governance.checks import CHECKS
+from aiops.governance.conditions import close
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.documents import add_document, bytes_path
 from aiops.governance.dossier import read_dossier
@@ -290,6 +291,28 @@ def test_a_later_run_is_held_to_the_figures_that_were_approved(case, make_run):
     write_json(folder / "evaluation.json", {**told, "unit": "patient"})
     found = item(gates.ask("G5", SLUG, silent), "silent-results")
     assert found["reason"] == "no figures are known that G4 was approved on"
+
+
+def test_conditions_of_an_earlier_step_are_open_then_met(case, paper):
+    record = approved(conditions=conditions("G0"))
+    found = item(gates.ask("G1", SLUG), "conditions")
+    assert found["outcome"] == "undecided"
+    assert found["reason"].startswith(f"open: {record.id} C1 (problem), Dr Okafor, due 2999-01-01")
+    for one in record.conditions:
+        close("met", SLUG, one.id, by="A. Lead", evidence=paper)
+    assert item(gates.ask("G1", SLUG), "conditions")["outcome"] == "pass"
+    assert item(gates.ask("G2", SLUG), "feasible")["reason"] == "nobody approved G1"
+
+
+def test_feasibility_answers_the_step_after_intake(case):
+    told = {"supports": False, "sentence": "480 patients are there."}
+    answer = {"use_case": SLUG, "created_at": date.today().isoformat(), "reasons": {"R01": told}}
+    folder = homes.home() / "feasibility" / SLUG
+    write_json(folder / "2026-11-22-feasibility-0a1b2c3d.json", answer)
+    found = gates.ask("G1", SLUG)
+    assert item(found, "patients")["reason"] == "R01: 480 patients are there."
+    assert item(found, "patients")["outcome"] == "pass"
+    assert item(found, "groups")["reason"] == "R13: no figures"
 
 
 def test_a_decision_that_asked_no_gate_says_so(case):
