@@ -14,6 +14,7 @@ from evaluation.missing import ABSENT, FAILED, FOUND, MISSED, SPURIOUS
 from evaluation.plan import Evaluation, EvaluationPlan
 from evaluation.samples import Sample, require_columns
 from evaluation.segmentation import CASE_METRICS, MEAN, OVER_STRUCTURES, with_mean_rows
+from evaluation.units import require_expected
 
 SEGMENTATION_COLUMNS = (
     "case_id", "patient_id", "split", "structure", "metric", "value", "unit", "outcome",
@@ -46,7 +47,8 @@ def evaluate_segmentation(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> E
     Raises
     ------
     ValueError
-        If columns are missing, rows repeat, or a value is infinite.
+        If columns are missing, rows repeat or are missing, a value is infinite, or a case is
+        unknown or has no row (where the plan names the cases).
 
     Examples
     --------
@@ -110,8 +112,21 @@ def checked_case_metrics(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd
             table[attribute], table["patient_id"], per_case=attribute in plan.per_case
         )
     table = table[(table["split"] == plan.split) & table["structure"].isin([*plan.targets, MEAN])]
+    require_expected(table, plan, "structure", "outcome 'failed'")
+    _whole(table)
     table = table.sort_values(["case_id", "structure", "metric"], ignore_index=True)
     return with_mean_rows(table, plan.missing)
+
+
+def _whole(table: pd.DataFrame) -> None:
+    """Refuse a case that has some figures of a structure and lacks others: it is not averaged."""
+    n_cases = table.groupby("structure")["case_id"].nunique()
+    for (structure, metric), n in table.groupby(["structure", "metric"]).size().items():
+        if n < n_cases[structure]:
+            raise ValueError(
+                f"structure '{structure}': {n_cases[structure] - n} of {n_cases[structure]} cases "
+                f"have no row for {metric}; a figure that does not exist is a row with nan"
+            )
 
 
 def case_frame(table: pd.DataFrame, plan: EvaluationPlan) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -140,6 +155,9 @@ def case_frame(table: pd.DataFrame, plan: EvaluationPlan) -> tuple[pd.DataFrame,
                 notes.append(f"{structure}: {outcome} in {n} of {outcomes.sum()} cases, {tail}.")
         if not outcomes.size:
             notes.append(f"No case of split '{plan.split}' for: {structure}.")
+        elif outcomes.sum() < len(cases):
+            notes.append(f"{structure}: {len(cases) - outcomes.sum()} of {len(cases)} cases have "
+                         "no row for it and are not counted here.")  # fmt: skip
     return cases.assign(patient=codes), tuple(notes)
 
 

@@ -11,6 +11,7 @@ from evaluation.groups import CONFLICTING, MIXED, group_labels
 from evaluation.metrics import metrics_of
 from evaluation.plan import EvaluationPlan
 from evaluation.samples import Sample, require_columns
+from evaluation.segmentation import MEAN
 from evaluation.thresholds import require_apart
 
 NEEDED = ("case_id", "patient_id", "split", "target", "y_true", "y_score", "status")
@@ -54,7 +55,7 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
             table[attribute], table["patient_id"], per_case=attribute in plan.per_case
         )
     table = table[(table["split"] == plan.split) & table["target"].isin(plan.targets)]
-    _all_there(table, plan)
+    require_expected(table, plan, "target", "status 'failed'")
     require_apart(plan.chosen_on, table["case_id"].unique())
     told = (*_conflicts(table, plan), *_unpredicted(table, plan))
     failed = table["status"] != "ok"
@@ -114,10 +115,26 @@ def _numbers(values: "pd.Series[float]", name: str) -> "pd.Series[float]":
     return number
 
 
-def _all_there(table: pd.DataFrame, plan: EvaluationPlan) -> None:
+def require_expected(table: pd.DataFrame, plan: EvaluationPlan, column: str, failed: str) -> None:
     """Hold the rows to the cases that had to be predicted: a lost row is a case less, not scored.
 
-    A case the tool failed on is a row with a status; one that is nowhere was left out by somebody.
+    A case the tool failed on is a row that says so; one that is nowhere was left out by somebody.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of the evaluated split.
+    plan : EvaluationPlan
+        Its ``expected_cases`` are held to each of its targets, the mean over them apart.
+    column : {"target", "structure"}
+        Where the target of a row stands.
+    failed : str
+        How a row says that the tool failed.
+
+    Raises
+    ------
+    ValueError
+        If a case is not among the expected ones, or one of these has no row under a target.
     """
     if plan.expected_cases is None:
         return
@@ -127,12 +144,12 @@ def _all_there(table: pd.DataFrame, plan: EvaluationPlan) -> None:
             f"{len(unknown)} of {table['case_id'].nunique()} predicted cases of split "
             f"'{plan.split}' are none of the {len(plan.expected_cases)} expected ones"
         )
-    for target in plan.targets:
-        missing = plan.expected_cases - set(table.loc[table["target"] == target, "case_id"])
+    for target in (t for t in plan.targets if column == "target" or t != MEAN):
+        missing = plan.expected_cases - set(table.loc[table[column] == target, "case_id"])
         if missing:
             raise ValueError(
-                f"target '{target}': {len(missing)} of {len(plan.expected_cases)} expected cases "
-                "have no row; a case the tool failed on is a row with status 'failed'"
+                f"{column} '{target}': {len(missing)} of {len(plan.expected_cases)} expected "
+                f"cases have no row; a case the tool failed on is a row with {failed}"
             )
 
 

@@ -150,3 +150,31 @@ def test_odd_tables_are_named():
     plan = EvaluationPlan("classification", ("mass",), ("mass",), "roc_auc")
     with pytest.raises(ValueError, match=r"plan\.task is 'classification'"):
         evaluate_segmentation(masks(), plan)
+
+
+def test_cases_that_had_to_be_segmented_are_there():
+    table = masks(40)
+    plan = replace(SEG, expected_cases=frozenset(table["case_id"]))
+    assert evaluate_segmentation(table, plan).notes == ()
+    lacks = (table["structure"] == "right") & (table["case_id"] < "c020")
+    words = "structure 'right': 20 of 40 expected cases have no row; .* with outcome 'failed'"
+    with pytest.raises(ValueError, match=words):
+        evaluate_segmentation(table[~lacks], plan)
+    with pytest.raises(ValueError, match="'left': 1 of 40 expected cases have no row"):
+        evaluate_segmentation(table[table["case_id"] != "c007"], plan)
+    with pytest.raises(ValueError, match="1 of 40 predicted cases of split 'test' are none of the"):
+        evaluate_segmentation(table, replace(plan, expected_cases=plan.expected_cases - {"c007"}))
+
+
+def test_a_structure_that_lost_its_rows_is_said():
+    table = masks(40)
+    lacks = (table["structure"] == "right") & (table["case_id"] < "c020")
+    found = evaluate_segmentation(table[~lacks], SEG)
+    assert found.notes == ("right: 20 of 40 cases have no row for it and are not counted here.",)
+
+
+def test_a_case_with_half_its_figures_is_an_error():
+    table = masks(40)
+    lacks = (table["structure"] == "right") & (table["case_id"] == "c003")
+    with pytest.raises(ValueError, match="'right': 1 of 40 cases have no row for hd95_mm; a figur"):
+        evaluate_segmentation(table[~(lacks & (table["metric"] == "hd95_mm"))], SEG)
