@@ -18,6 +18,7 @@ from aiops.governance.draft import (
     write_draft,
 )
 from aiops.governance.keyring import revoke
+from aiops.governance.verify import verify_ledger
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
 G2 = ("cso", "clinical lead", "quality manager")
@@ -149,6 +150,14 @@ def test_a_dissent_is_signed_and_kept_and_does_not_count_for_it(drafted, ring):
         ("Dr Chair", "Too few women were read.")
     ]
     assert len(ledger.read_lines()[-1].attached["dissents"]) == 1
+
+
+def test_a_dissent_from_what_nobody_signed_is_kept_with_its_signature(drafted, ring):
+    sign_draft(drafted, ring["chair"], dissent="Too early.")
+    record = record_signed(drafted)
+    assert (record.grade, record.signed_dissent[0].text) == ("recorded", "Too early.")
+    assert set(ledger.read_lines()[-1].attached) == {"dissents"}
+    assert verify_ledger(projection=False).found == ()
 
 
 def test_who_dissents_is_missing_for_it(drafted, ring):

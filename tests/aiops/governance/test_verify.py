@@ -88,7 +88,7 @@ def swap_envelopes(all_, ring):
 
 
 def drop_envelope(all_, ring):
-    del all_[2]["envelope"], all_[2]["dissents"]
+    del all_[2]["envelope"]
     return all_
 
 
