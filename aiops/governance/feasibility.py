@@ -110,6 +110,39 @@ def latest_feasibility(use_case: str) -> dict[str, Any] | None:
     return latest(use_case, "feasibility")
 
 
+FACTS = {
+    "patients_with_finding": "patients",
+    "images_missing": "images",
+    "labels_missing": "labels",
+    "readers_agree": "readers",
+}
+"""Facts that a `revisit_if` can name, and the check whose figure they are."""
+
+
+def facts_of_feasibility(use_case: str) -> dict[str, tuple[float | str | bool, str]]:
+    """Return what the newest answer says, as facts for ``revisit_if``, each with its source.
+
+    A share of few cases stands by its bound. ``blanks_told_apart`` is true where no label column
+    holds one value alone, and ``feasibility`` is the outcome.
+    """
+    found = latest_feasibility(use_case)
+    if found is None:
+        return {}
+    source = f"computed by {Path(found['file']).name}"
+    checks = {check["id"]: check for check in found["checks"]}
+    facts: dict[str, tuple[float | str | bool, str]] = {
+        "feasibility": (str(found["outcome"]), source),
+        "blanks_told_apart": (checks.get("blanks", {}).get("outcome", "pass") == "pass", source),
+    }
+    for fact, name in FACTS.items():
+        check = checks.get(name, {})
+        bound = check.get("low") if check.get("supports") else check.get("high")
+        value = check.get("value") if check.get("value") is not None else bound
+        if value is not None:
+            facts[fact] = (float(value), source)
+    return facts
+
+
 def latest(use_case: str, kind: str) -> dict[str, Any] | None:
     """Return the newest answer of a kind, ``feasibility`` or ``learning-curve``."""
     folder = folder_of(use_case)
@@ -147,6 +180,7 @@ def write_answer(result: dict[str, Any], kind: str) -> dict[str, Any]:
     path = folder_of(whole["use_case"]) / name
     write_json(path, whole)
     return {**whole, "file": str(path)}
+
 
 def _check(name: str, question: str, found: Evidence) -> dict[str, Any]:
     return {"id": name, "question": question, "outcome": _OUTCOME[found["supports"]], **found}

@@ -1,8 +1,9 @@
 """When is a closed project worth another try? Conditions that a machine can check, asked again.
 
 A condition reads ``FACT OP VALUE``. Facts are computed where they can be (patients and figures of
-the case's latest run, what was said at intake, today's date); all others are stated by people in
-``AIOPS_HOME/facts.yaml`` and are told as stated. A fact that nobody knows is no yes.
+the case's latest run, its newest feasibility, what was said at intake, today's date); all others
+are stated by people in ``AIOPS_HOME/facts.yaml`` and are told as stated. A fact that nobody knows
+is no yes.
 """
 
 import operator
@@ -187,10 +188,13 @@ def answer(text: str, facts: Mapping[str, tuple[Value, str]]) -> Answer:
 
 def facts_of(case: UseCase, stated: Mapping[str, Any], today: date) -> dict[str, tuple[Value, str]]:
     """Return what is known of a case; what people state stands above what intake said."""
+    from aiops.governance.feasibility import facts_of_feasibility
+
     facts: dict[str, tuple[Value, str]] = {"today": (today.isoformat(), "the calendar")}
     for name in ("problem", "specialty", "modality", "task", "owner", "clinical_lead"):
         text = str(getattr(case, name))
         facts[name] = (None if text.strip().lower() in NOBODY else text, "said at intake")
+    facts |= facts_of_feasibility(case.slug)
     facts |= _of_latest_run(home.runs_dir(case.slug))
     for name, value in stated.items():
         said = value.isoformat() if isinstance(value, date) else value

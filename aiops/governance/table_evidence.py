@@ -51,10 +51,13 @@ def patients(cases: "Cases", *, per_year: float | None = None) -> Evidence:
         who = cases.frame["patient_id"]
         n = int(who[y.eq(1)].nunique())
         unit = "patients" if cases.patients_known else "cases (patients are not recorded)"
-        said = f"{count(n)} {unit} have {name}; {wanted:g} are asked for"
         n_known = int(who[y.notna()].nunique())
+        told = count(n)
+        if 0 < n_known - n < BELOW:
+            told = f"All but {count(n_known - n)} of {n_known:,}"
+        said = f"{told} {unit} have {name}; {wanted:g} are asked for"
         # What follows from a small number would tell it.
-        is_few = 0 < n < BELOW
+        is_few = 0 < n < BELOW or 0 < n_known - n < BELOW
         needed = None if is_few or not n_known else _needed_to_test(cases, n / n_known)
         if needed is not None:
             said += f". {needed[1]}"

@@ -58,7 +58,7 @@ def test_the_letter_names_every_step():
     first = [" ".join(words[1:3]) for words in commands()]
     assert first == [
         "usecase submit", "lessons search", "feasibility configs/wrist_feasibility.yaml",
-        "gate G1", "decide reject", "lessons search",
+        "gate G1", "decide reject", "lessons search", "revisit",
     ]  # fmt: skip
 
 
@@ -97,3 +97,7 @@ def test_the_real_table_is_turned_down_on_what_was_counted_by_hand(home):
     assert record["reasons"][0]["evidence"]["value"] == 43
     assert record["reasons"][1]["evidence"]["value"] == pytest.approx(contradicted)
     assert "wrist-scaphoid" in told["lessons search1"]
+    assert (
+        "does not hold: patients_with_finding>=100 (patients_with_finding is 43, computed"
+        in (told["revisit0"])
+    )

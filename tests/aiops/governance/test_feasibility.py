@@ -178,6 +178,15 @@ def test_no_small_count_of_patients_is_told_or_kept(config, ill):
     assert counts == []
 
 
+def test_a_small_count_of_patients_without_the_finding_is_not_told_either(config):
+    frame = films()
+    frame["code"] = np.where(frame.index < 594, "72B", "23r")  # all but three of 300 patients
+    found = check(assess(config(frame)), "patients")
+    assert found["sentence"].startswith("All but fewer than 8 of 300 patients have scaphoid;")
+    assert found["value"] is None
+    assert "297" not in found["sentence"]
+
+
 def test_a_reason_shows_what_was_found_of_it(config):
     from aiops.governance.usecase import submit
 
@@ -190,6 +199,38 @@ def test_a_reason_shows_what_was_found_of_it(config):
     assert told["source"].startswith("the table of the cases; ")
     assert "feasibility-" in told["source"]
     assert json.loads(json.dumps(told)) == told
+
+
+def test_a_better_table_reopens_what_was_turned_down(config):
+    from aiops.governance.decision import propose, record_decision
+    from aiops.governance.revisit import revisit
+    from aiops.governance.usecase import submit
+
+    conditions = ["patients_with_finding>=100", "blanks_told_apart==true", "images_missing<=0.05"]
+    submit("made-wrist", "Scaphoid fractures")
+    record_decision(
+        propose(
+            "reject", "made-wrist", by="A board", rationale="Too few", reasons=["R01"],
+            lessons=["Look at the blanks"], revisit_if=conditions,
+        )
+    )  # fmt: skip
+    assert [a.answer for a in revisit()[0].answers] == ["cannot tell"] * 3
+    path = config()
+    file = Path(assess(path)["file"]).name
+    (before,) = revisit()
+    assert not before.could_be_reopened
+    assert [a.answer for a in before.answers] == ["does not hold"] * 3
+    assert before.answers[0].because == f"patients_with_finding is 20, computed by {file}"
+    assert before.answers[2].because.startswith("images_missing is 1, ")
+    frame = films(ill=250)
+    frame["fracture"] = np.where(frame["code"] == "", "0", "1")
+    folder = path.parent / "films"
+    folder.mkdir()
+    for name in frame["film"]:
+        (folder / f"{name}.png").touch()
+    assess(config(frame))
+    (after,) = revisit()
+    assert after.could_be_reopened
 
 
 def test_the_command_prints_each_check_and_ends_with_3(config):
