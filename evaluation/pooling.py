@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.estimates import FloatArray
+from evaluation.estimates import FloatArray, wilson_limits
 
 N_GRID = 10
 LEAST = 4
@@ -22,6 +22,8 @@ LEAST = 4
 
 LOGIT_REACH = 1.5
 ROUNDS = 4
+N_START = 4
+"""Cases of the common share that each group's figure is joined with to start from."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def pooled_shares(
     """Pool shares on the logit scale, so that a share of 0 or 1 needs no correction.
 
     The binomial likelihood is replaced by a normal one around the pooled figures, which are found
-    by repeating that (penalised quasi-likelihood [1]_).
+    by repeating that (penalised quasi-likelihood [1]_), with half a hit and half a miss added to
+    all groups together.
 
     Parameters
     ----------
@@ -119,17 +122,38 @@ def pooled_shares(
     """
     if share.size < LEAST:
         return _nothing(share.size)
-    common = (float(share @ n) + 0.5) / (float(n.sum()) + 1)
-    at = np.full(share.size, common)
+    # Half a hit and half a miss, shared out: where all are right the likelihood has no maximum.
+    total = float(n.sum())
+    seen, worth = (share + 0.5 / total) / (1 + 1 / total), n * (1 + 1 / total)
+    # From the common share alone, a step would overshoot where that is near 0 or 1.
+    at = (seen * worth + N_START * float(seen @ n) / total) / (worth + N_START)
     linked = np.eye(share.size) if correlation is None else correlation
     for _ in range(ROUNDS):
         spread = np.maximum(at * (1 - at), 1e-6)
-        working = np.log(at / (1 - at)) + (share - at) / spread
-        sd = 1 / np.sqrt(n * spread)
+        working = np.log(at / (1 - at)) + (seen - at) / spread
+        sd = 1 / np.sqrt(worth * spread)
         fit = _fit(working, linked * np.outer(sd, sd), levels, LOGIT_REACH)
         at = np.clip(_share(fit.mean), 1e-4, 1 - 1e-4)
-    limits = [_share(fit.mean + side * z * fit.sd) for side in (-1, 1)]
-    return Pooled(_share(fit.mean), limits[0], limits[1], fit.shrinkage)
+    value = _share(fit.mean)
+    low, high = _share_limits(fit, value, z)
+    return Pooled(value, low, high, fit.shrinkage)
+
+
+def _share_limits(fit: _Fit, value: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
+    """Return limits of shares: towards the middle Wilson's, towards the nearer end the logit's.
+
+    Misses are never far more than were seen, which a normal on the logit scale does not know:
+    its far limit of groups that are all right would lie below that of their raw figure.
+    """
+    near = [_share(fit.mean + side * z * fit.sd) for side in (-1, 1)]
+    information = fit.sd**2 * value * (1 - value)
+    known = information > 0
+    n = 1 / np.where(known, information, 1.0)
+    out = []
+    for mine, wilson in zip(near, wilson_limits(value, n, z), strict=True):
+        outer = np.where(value > 0.5, np.maximum(mine, wilson), np.minimum(mine, wilson))
+        out.append(np.where(known, outer, mine))
+    return out[0], out[1]
 
 
 def _nothing(n: int) -> Pooled:

@@ -3,6 +3,7 @@ import pytest
 from scipy import special
 
 from evaluation.discrimination import roc_auc_of
+from evaluation.estimates import wilson_limits
 from evaluation.pooling import pooled, pooled_shares
 from evaluation.samples import Sample
 
@@ -11,13 +12,13 @@ SIZES = np.array([4, 6, 8, 12, 20, 30, 50, 80, 120, 200, 400, 600])
 LEVELS = np.array([[i // 4, i % 4] for i in range(12)])
 
 
-def simulated(rng, main, own, n_times):
+def simulated(rng, main, own, n_times, base=1.7):
     """Return raw and pooled errors and whether the interval held the truth, (n_times, 12)."""
     raw, shrunk, held = [], [], []
     for _ in range(n_times):
         n = rng.permutation(SIZES)
         logit = (
-            1.7 + main * rng.normal(size=3)[LEVELS[:, 0]] + main * rng.normal(size=4)[LEVELS[:, 1]]
+            base + main * rng.normal(size=3)[LEVELS[:, 0]] + main * rng.normal(size=4)[LEVELS[:, 1]]
             + own * rng.normal(size=12)
         )  # fmt: skip
         p = 1 / (1 + np.exp(-logit))
@@ -79,6 +80,39 @@ def test_a_share_of_one_keeps_a_width():
     assert (found.value > 0.97).all()
     assert (found.low < 0.99).all()
     assert (found.value < 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("n", [10, 40, 200])
+def test_groups_that_are_all_right_or_all_wrong_tell_more_together(share, n):
+    levels = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    found = pooled_shares(np.full(4, share), np.full(4, float(n)), levels, z=Z)
+    raw_low, raw_high = wilson_limits(share, n, Z)
+    assert (found.high - found.low < 0.6 * (raw_high - raw_low)).all()
+    # Not narrower than all of them as one group would be.
+    all_low, all_high = wilson_limits(share, 4 * n, Z)
+    assert (found.high - found.low > all_high - all_low).all()
+    if n == 40:
+        far = found.low if share == 1 else 1 - found.high
+        assert far == pytest.approx(0.96, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("base", "main", "own"), [(3.5, 0.3, 0.2), (4.5, 0.3, 0.3), (-4.5, 0.3, 0.3), (6.0, 0.0, 0.0)]
+)
+def test_shares_near_the_ends_are_held_too(base, main, own):
+    raw, shrunk, held = simulated(np.random.default_rng(6), main, own, 100, base=base)
+    assert rms(shrunk) < 0.5 * rms(raw)
+    assert 0.94 <= held.mean()
+
+
+def test_one_bad_group_among_perfect_ones_keeps_its_figure():
+    share = np.array([1.0, 1.0, 1.0, 0.5])
+    levels = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    found = pooled_shares(share, np.array([600, 600, 600, 600.0]), levels, z=Z)
+    # The common share is .875: steps from there ran off to 0 or 1.
+    assert found.value == pytest.approx(share, abs=0.01)
+    assert found.low[3] < 0.5 < found.high[3]
 
 
 def test_three_groups_are_too_few_to_pool():
