@@ -11,6 +11,7 @@ import yaml
 from aiops import home as homes
 from aiops.files import write_json
 from aiops.governance import gates
+from aiops.governance.feasibility import assess
 from aiops.governance.policy import check_gates, evaluate_gate, read_policy
 from aiops.governance.usecase import submit
 from aiops.pipeline.run import run
@@ -106,3 +107,22 @@ def test_the_step_before_silent_use_fails_and_says_for_whom(vendor):
     assert told["primary"]["reason"] == "no acceptance value was set before the test"
     gates.keep(answer)
     assert gates.kept("G4", SLUG) == answer
+
+
+def test_the_wrist_films_do_not_pass_feasibility(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path))
+    monkeypatch.setenv("AIOPS_DATA", str(DATA))
+    submit("wrist-scaphoid", "Scaphoid fracture on wrist films", clinical_lead="Dr Okafor",
+           owner="Emergency department")  # fmt: skip
+    before = items(gates.ask("G1", "wrist-scaphoid"))
+    assert before["patients"]["reason"] == "nobody asked `aiops feasibility` for this case"
+    assess(homes.configs_dir() / "wrist_feasibility.yaml")
+    answer = gates.ask("G1", "wrist-scaphoid")
+    told = items(answer)
+    assert answer["outcome"] == "fail"
+    assert told["patients"]["outcome"] == "fail"
+    assert told["patients"]["reason"].startswith("R01: 43 patients have scaphoid")
+    assert told["reference"]["outcome"] == "fail"
+    assert told["groups"]["outcome"] == "undecided"
+    gates.keep(answer)
+    assert gates.kept("G1", "wrist-scaphoid") == answer
