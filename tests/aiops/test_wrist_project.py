@@ -57,7 +57,7 @@ def made_films(folder):
 def test_the_letter_names_every_step():
     first = [" ".join(words[1:3]) for words in commands()]
     assert first == [
-        "usecase submit", "lessons search", "feasibility configs/wrist_feasibility.yaml",
+        "lessons search", "usecase submit", "feasibility configs/wrist_feasibility.yaml",
         "gate G1", "decide reject", "lessons search", "revisit",
     ]  # fmt: skip
 
