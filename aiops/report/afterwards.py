@@ -155,8 +155,10 @@ def _seen(same: list[tuple[str, str, str]], files: RunFiles, experiment: Experim
 
 
 def _people(files: RunFiles, target: str, attribute: str, group: str, metric: str) -> str:
-    row, _ = _figure(files, target, attribute, group, metric)
-    whole, _ = _figure(files, target, "all", "all", metric)
+    row = whole = None
+    for name in (metric, *DECISIONS):
+        row = row or _figure(files, target, attribute, group, name)[0]
+        whole = whole or _figure(files, target, "all", "all", name)[0]
     if row is None or whole is None or not is_number(row.get("n_patients")):
         return ""
     n = wording.counted(row, "n_patients").replace("≈", "about ")

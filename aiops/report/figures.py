@@ -171,7 +171,7 @@ def decision_curve(
     *,
     words: Words,
 ) -> str:
-    """Return net benefit per 100 patients against the threshold, beside treating all or none."""
+    """Return net benefit per 100 cases against the threshold, beside treating all or none."""
     with paper(4.6, 3.4, words) as (drawing, out):
         axes = drawing.add_axes((0.13, 0.15, 0.84, 0.8))
         axes.fill_between(threshold, 100 * band[0], 100 * band[1], color=SKY, alpha=0.35, lw=0)
@@ -185,7 +185,7 @@ def decision_curve(
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
         axes.set_xlabel("threshold: probability from which one acts")
-        axes.set_ylabel("net benefit per 100 patients")
+        axes.set_ylabel("net benefit per 100")
         inside: dict[str, Any] = {"size": 8, "ha": "right", "transform": axes.transAxes}
         axes.text(0.99, 0.95, "full: the tool", color=BLUE, **inside)
         axes.text(0.99, 0.89, "dashed: everybody", color=VERMILLION, **inside)

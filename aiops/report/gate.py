@@ -9,6 +9,9 @@ from aiops.report.files import Json, RunFiles
 from aiops.report.findings import FEW, verdict_chip
 from aiops.report.wording import GLOSSES, listed, readable
 
+MOST = 6
+"""Parts of an answer that are told; of more, how many."""
+
 FOLLOWS = {
     "fail": "While an item fails, the program refuses to approve.",
     "undecided": "While an item cannot be told, the program approves only with a condition for it.",
@@ -89,8 +92,8 @@ def in_words(text: str) -> str:
     for name, told in GLOSSES.items():
         text = re.sub(rf"\b{name}\b", told.label, text) if "_" in name else text
     parts = list(dict.fromkeys(p.strip() for p in text.split("; ") if p.strip()))
-    more = len(parts) - FEW
-    return "; ".join(parts[:FEW]) + (f"; and {more} more" if more > 0 else "")
+    more = len(parts) - MOST
+    return "; ".join(parts[:MOST]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _answer(item: Json) -> str:

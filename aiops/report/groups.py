@@ -310,7 +310,8 @@ def _forest(rows: pd.DataFrame, experiment: Experiment, attribute: str, target: 
         ),
         f"{name.capitalize()}: gap of each group (patients) to the rest. Line: simultaneous "
         "interval. Dot: adequate; triangle: concern; open square: insufficient evidence. Grey "
-        "band: the gap that chance alone would show. Dashed: the margin.",
+        "band: the gap that chance alone would show. Dashed: the margin. An arrow: the interval "
+        "goes on beyond the drawing.",
     )
 
 

@@ -211,7 +211,7 @@ def _operating_points(evaluation: Json) -> Table | None:
             (
                 target_name(target),
                 wording.significant(threshold) if is_number(threshold) else "none",
-                aim_words(point) or wording.DASH,
+                aim_words(point).removeprefix("aim: ") or wording.DASH,
                 count(point.get("n")),
                 f"{reached:.3f}" if is_number(reached) else wording.DASH,
             )

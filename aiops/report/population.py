@@ -7,7 +7,7 @@ from aiops.report import wording
 from aiops.report.blocks import Block, Cell, Prose, Section, Table, numbers
 from aiops.report.disclosure import WITHHELD
 from aiops.report.files import Json, RunFiles
-from aiops.report.findings import table_rows, unit_word
+from aiops.report.findings import table_rows, unit_word, units
 from aiops.report.wording import count, counted, hidden_as, is_number, readable
 
 
@@ -21,7 +21,7 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
                 str(step.get("step", "")),
                 *(
                     count(
-                        step.get(n), WITHHELD if n in step.get("suppressed", ()) else wording.DASH
+                        step.get(n), WITHHELD if n in step.get("suppressed", ()) else "not counted"
                     )
                     for n in ("n_patients", "n_cases")
                 ),
@@ -45,7 +45,7 @@ def population(files: RunFiles, experiment: Experiment) -> Section:
     if experiment.is_vendor:
         blocks.append(Prose("Nothing was trained here, so there are no training cases."))
     elif files.split.get("counts"):
-        blocks.append(_split_table(files.split))
+        blocks.append(_split_table(files.split, rows_word(files)))
     return Section("population", "Which cases were used", "Population flow", tuple(blocks))
 
 
@@ -57,7 +57,11 @@ def _flow_words(flow: list[Json], files: RunFiles) -> str:
     unit = rows_word(files)
     words = f"{count(sum(known))} {unit} were left out" if known else f"{unit} were left out"
     words = words[0].upper() + words[1:]
-    words = words + (f", and in {hidden} steps a number too small to show" if hidden else "")
+    words = words + (
+        f", and in {hidden} step{'' if hidden == 1 else 's'} a number too small to show"
+        if hidden
+        else ""
+    )
     parts = [f"{words}." if out else "No case was left out."]
     primary: list[Json] = files.evaluation.get("primary") or []
     if primary and is_number(primary[0].get("n_patients")):
@@ -86,11 +90,11 @@ def failures_by_group(files: RunFiles, experiment: Experiment) -> list[Block]:
     blocks: list[Block] = []
     for attribute in [a for a in rows["attribute"].unique() if a != "all"]:
         some = rows[rows["attribute"] == attribute]
-        blocks.append(_failure_table(some, readable(attribute)))
+        blocks.append(_failure_table(some, readable(attribute), units(unit_word(files))))
     return blocks
 
 
-def _failure_table(rows: pd.DataFrame, attribute: str) -> Table:
+def _failure_table(rows: pd.DataFrame, attribute: str, unit: str) -> Table:
     body: list[tuple[Cell, ...]] = []
     shares: dict[str, float] = {}
     for row in table_rows(rows):
@@ -108,8 +112,8 @@ def _failure_table(rows: pd.DataFrame, attribute: str) -> Table:
             )
         )
     return Table(
-        caption=f"Cases the tool failed on, by {attribute}",
-        columns=(attribute.capitalize(), "Cases", "Failed", "Share"),
+        caption=f"{unit.capitalize()} the tool failed on, by {attribute}",
+        columns=(attribute.capitalize(), unit.capitalize(), "Failed", "Share"),
         rows=tuple(body),
         numbers=numbers(1, 3),
         plain=_worst_share(shares),
@@ -144,7 +148,7 @@ def _failures(files: RunFiles) -> list[str]:
     return []
 
 
-def _split_table(split: Json) -> Table:
+def _split_table(split: Json, unit: str) -> Table:
     rows = tuple(
         (readable(part).capitalize(), count(n.get("patients")), count(n.get("cases")))
         for part, n in split["counts"].items()
@@ -153,7 +157,7 @@ def _split_table(split: Json) -> Table:
     return Table(
         caption=f"Shared out by {readable(str(split.get('by', 'patient')))}: nobody stands in two "
         "parts",
-        columns=("Part", "Patients", "Cases"),
+        columns=("Part", "Patients", unit.capitalize()),
         rows=rows,
         numbers=frozenset({1, 2}),
         plain="What was tested on was kept apart from what was learnt from.",

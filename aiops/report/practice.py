@@ -13,6 +13,7 @@ from aiops.report.findings import (
     with_verdict,
 )
 from aiops.report.gate import gate_blocks
+from aiops.report.population import rows_word
 from aiops.report.sentences import sentence
 from aiops.report.wording import count, is_number, readable, target_name
 
@@ -85,20 +86,19 @@ def failure_modes(files: RunFiles) -> list[str]:
         if "split" in table:
             table = table[table["split"] == (files.evaluation.get("split") or "test")]
         bad = table.loc[table["status"] != "ok"].drop_duplicates("case_id")
-        everyone = count(table["case_id"].nunique())
+        unit = rows_word(files)
+        everyone = f"{count(table['case_id'].nunique())} {unit}"
         if bad.empty:
-            told = f"The tool gave an answer for all {everyone} cases"
+            told = f"The tool gave an answer for all {everyone}"
             return [f"{told} (one without would count as wrong)."]
-        items = [
-            f"No usable answer: {_few(len(bad), files)} of {everyone} cases; counted as wrong."
-        ]
+        items = [f"No usable answer: {_few(len(bad), files)} of {everyone}; counted as wrong."]
         reasons = bad["reason"].replace("", None) if "reason" in bad else bad["status"]
         by_reason = reasons.fillna("no reason given").astype(str).value_counts()
         if files.is_shareable:  # a reason may quote a case, and a rare one may point at a person
             least = files.disclosure.suppress_below
             common = int((by_reason >= least).sum())
             kinds = f"{len(by_reason)} kind{'s' if len(by_reason) != 1 else ''} of failure"
-            return [*items, f"{kinds}, {common} of them in {least} cases or more."]
+            return [*items, f"{kinds}, {common} of them in {least} {unit} or more."]
         return [*items, *(f"{reason}: {n}" for reason, n in by_reason.items())]
     return ["Not recorded: how often the tool fails, for there is no table of its answers."]
 

@@ -149,14 +149,18 @@ def _bins(bins: pd.DataFrame, target: str, unit: str) -> list[Block]:
         return []
     some = bins[bins["target"] == target]
     keys = dict.fromkeys(zip(some["attribute"], some["group"], strict=True))
-    tables = tuple(
-        _bins_table(
-            some[(some["attribute"] == a) & (some["group"] == g)], (target, str(a), g), unit
-        )
-        for a, g in keys
-    )
+    inside: list[Block] = []
+    hidden = []
+    for a, g in keys:
+        rows = some[(some["attribute"] == a) & (some["group"] == g)]
+        if (rows["state"] == "suppressed").all():
+            hidden.append(_group({"attribute": str(a), "group": g}))
+        else:
+            inside.append(_bins_table(rows, (target, str(a), g), unit))
+    if hidden:
+        inside.append(Prose(f"The bins are hidden for {wording.listed(hidden)}."))
     title = f"Probability bins of {target_name(target)}, by group"
-    return [Details(title, tables)] if tables else []
+    return [Details(title, tuple(inside))] if inside else []
 
 
 def _calibration_table(rows: pd.DataFrame, target: str, unit: str) -> Table:

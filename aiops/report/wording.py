@@ -96,7 +96,7 @@ def hidden_as(row: Row) -> str:
     >>> hidden_as({"state": "suppressed", "reason": "hidden (<8)"}), hidden_as({"state": "ok"})
     ('hidden (<8)', '–')
     """
-    return text_of(row.get("reason")) if row.get("state") == "suppressed" else DASH
+    return (text_of(row.get("reason")) or "hidden") if row.get("state") == "suppressed" else DASH
 
 
 def is_number(value: Any) -> TypeGuard[float]:

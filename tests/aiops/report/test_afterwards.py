@@ -23,7 +23,8 @@ def files_of(run, attributes=("site",), **changes):
             for m, v in (("roc_auc", 0.96), ("sensitivity", 0.9), ("specificity", 0.87))
             ]  # fmt: skip
     gaps = [{**GAP, "attribute": "sex", "group": "male", "prespecified": True, "metric": "roc_auc",
-             "verdict": "adequate", "margin": 0.1, "value": 0.0, "low": -0.02, "high": 0.02}]  # fmt: skip
+             "verdict": "adequate", "margin": 0.1, "value": 0.0, "low": -0.02, "high": 0.02}
+            ]  # fmt: skip
     for attribute in attributes:
         for metric, told in zip(("sensitivity", "specificity"), FIGURES, strict=True):
             value, low, high, gap, gap_low, gap_high = told

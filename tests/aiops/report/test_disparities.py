@@ -71,3 +71,21 @@ def test_no_table_gives_no_block(run, chest, table):
     assert disparities(run(), chest(), "sex") == []
     assert disparities(run(disparities=table("disparities")), chest(), "sex") == []
     assert disparities(run(disparities=table("disparities", AUC)), chest(), "age") == []
+
+
+def test_no_group_is_worst_where_neither_more_nor_less_is_better(run, chest, table, shown):
+    called = {"target": "effusion", "metric": "demographic_parity", "attribute": "sex",
+              "worst_group": "asian", "worst": 0.39, "best_group": "black", "best": 0.53,
+              "gap": 0.14, "chance_gap": 0.05, "p_homogeneity": 0.01}  # fmt: skip
+    slope = {**called, "metric": "calibration_slope", "worst": 1.6, "best": 1.1}
+    html = shown(disparities(run(disparities=table("disparities", called, slope)), chest(), "sex"))
+    assert "asian (fewest called)" in html
+    assert "black (most called)" in html
+    assert "asian (furthest from 1)" in html
+    assert "“black” is called positive 14 percentage points more often than “asian”" in told(called)
+
+
+def test_the_distance_between_groups_is_not_called_the_gap_to_the_rest(run, chest, table, shown):
+    html = shown(disparities(run(disparities=table("disparities", AUC)), chest(), "sex"))
+    assert "Worst to best" in html
+    assert ">Gap<" not in html

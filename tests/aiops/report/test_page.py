@@ -566,3 +566,44 @@ def test_a_run_that_was_not_evaluated_has_no_report(tmp_path):
     with pytest.raises(StageError, match="has not been evaluated") as fault:
         write_report(tmp_path, chest())
     assert "aiops evaluate" in fault.value.fix
+
+
+def test_page_one_says_who_is_in_the_headline_figures_and_folds_are_printed(vendor):
+    html = page(vendor)
+    assert "Whether all of them belong to this use is for you to check." in html
+    assert "details::details-content { content-visibility: visible" in html
+    assert "details:not([open])" not in html
+    assert "Parts that are closed on the screen are printed too." in html
+
+
+def test_no_code_stands_in_what_a_board_reads(classifier, vendor):
+    for folder in (classifier, vendor):
+        html = page(folder)
+        read = html[html.index("<body") : html.index('id="annex"')]
+        for code in ("aiops decide", "aiops gate", "roc_auc", "evaluation.prevalence", " pp<",
+                     "fairness.population", "Wilson", "on tune", "harm class"):  # fmt: skip
+            assert code not in read, code
+
+
+def test_which_groups_are_hidden_is_listed_under_limits(classifier):
+    limits = page(classifier).split('id="limits"')[1]
+    assert "sex “not recorded” and “other”" in limits
+
+
+def test_thresholds_of_groups_are_told_without_counts_of_few(classifier, tmp_path):
+    for file in classifier.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    told = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    point = told["operating_points"]["effusion"]
+    few = "5 patients with the finding on tune; 30 are needed"
+    point |= {"attributes": ["sex"],
+              "groups": {"female": {"threshold": 0.31, "own": True, "n": 90},
+                         "other": {"threshold": 0.4, "own": False, "reason": few}}}  # fmt: skip
+    write_json(tmp_path / "evaluation.json", told)
+    write_report(tmp_path, chest())
+    html = page(tmp_path)
+    assert "effusion: thresholds by sex" in html
+    assert "0.310" in html
+    assert "1 of 2 groups have a threshold of their own" in html
+    assert few not in html

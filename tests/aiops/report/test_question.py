@@ -62,3 +62,13 @@ def test_the_reference_standard_tells_what_was_not_recorded(run, chest, shown):
     assert "Fewer than 8 cases lack a reference value" in html
     inside = shown(reference(run(predictions=cases, is_shareable=False), chest()).blocks)
     assert "1 cases lack a reference value" in inside
+
+
+def test_crossings_that_the_program_takes_by_itself_are_listed_too(run, chest, shown):
+    attributes = {n: {"column": n} for n in ("sex", "age")}
+    data = {"table": "t.csv", "patient": "p", "modality": "xray", "image": "i",
+            "attributes": attributes}  # fmt: skip
+    named = chest(data=data, fairness={"attributes": ["sex", "age"], "margin": 0.05})
+    html = shown(question(run(metrics=metrics()), named).blocks)
+    assert "sex × age; figures only, without a verdict" in html
+    assert "false alarm" not in html

@@ -1,4 +1,6 @@
-from aiops.report.trust import agreement, calibration
+import pandas as pd
+
+from aiops.report.trust import agreement, calibration, probabilities
 
 ALL = {"target": "effusion", "attribute": "all", "group": "all", "n_cases": 400, "n_positive": 90,
        "n_patients": 300, "ece": 0.08, "low": 0.05, "high": 0.11, "expected": 0.03,
@@ -46,3 +48,41 @@ def test_limits_of_agreement_have_intervals_and_a_sentence(run, table, shown):
     said = "They agree least for kidney left: in about 95 of 100 cases the measured volume is off "
     assert f"{said}by −8.0 ml to +5.0 ml." in html
     assert agreement(run()) == []
+
+
+def test_page_one_takes_level_spread_and_error_of_the_probabilities_together(run, chest, table):
+    rows = [{"target": "effusion", "attribute": "all", "group": "all", "metric": m, "value": v,
+             "low": v - 0.1, "high": v + 0.1}
+            for m, v in (("calibration_intercept", 0.05), ("calibration_slope", 1.6))]  # fmt: skip
+    files = run(metrics=pd.DataFrame(rows), calibration=table("calibration", ALL, WOMEN))
+    assert probabilities(files, chest()) == (
+        "Its probabilities of effusion are right over all, as far as one can tell; too timid; off "
+        "by 8.0 points of 100 on average, more than chance."
+    )
+    assert probabilities(run(metrics=pd.DataFrame(rows).head(0)), chest()) == ""
+
+
+def test_of_many_targets_page_one_counts_those_whose_probabilities_are_off(run, chest, table):
+    names = ("effusion", "mass")
+    several = chest(targets={n: {"label": n, "positive": [1]} for n in names},
+                    primary={"target": list(names), "metric": "roc_auc"})  # fmt: skip
+    fine = {**ALL, "target": "mass", "ece": 0.01}
+    told = probabilities(run(calibration=table("calibration", ALL, fine)), several)
+    assert "probabilities of effusion" in told
+    assert told.endswith("Off more than chance: 1 of 2 targets.")
+
+
+def test_bins_that_are_all_hidden_are_one_line(run, chest, table, shown):
+    gone = {k: BIN[k] for k in ("target", "bin", "edge_low", "edge_high")}
+    gone |= {"attribute": "sex", "group": "female", "state": "suppressed"}
+    files = run(
+        calibration=table("calibration", ALL), calibration_bins=table("calibration_bins", BIN, gone)
+    )
+    assert "The bins are hidden for female (sex)." in shown(calibration(files, chest()))
+
+
+def test_examinations_are_not_called_patients_or_cases(run, chest, table, shown):
+    files = run(calibration=table("calibration", ALL), evaluation={"unit": "study"})
+    html = shown(calibration(files, chest()))
+    assert html.index(">Patients<") < html.index(">Examinations<")
+    assert ">Diseased examinations<" in html

@@ -71,3 +71,20 @@ def test_scores_that_are_no_probabilities_have_no_curve(run, chest, table, shown
     html = shown(utility(run(decision_curve=table("decision_curve", row)), chest()))
     assert "no net benefit can be told (scores are no probabilities)" in html
     assert "<svg" not in html
+
+
+def test_a_useful_range_is_no_evidence_without_prevalence_and_threshold(run, chest, table, shown):
+    rows = table("decision_curve", *curve())
+    html = shown(utility(run(decision_curve=rows), chest(operating_point=None)))
+    assert "no threshold was fixed beforehand and it is not recorded how common" in html
+    assert "so it is no evidence of use" in html
+    full = run(decision_curve=rows, at_prevalence=table("at_prevalence", *AT))
+    assert "no evidence of use" not in shown(utility(full, chest()))
+
+
+def test_net_benefit_is_per_hundred_of_what_is_counted(run, chest, table, shown):
+    files = run(decision_curve=table("decision_curve", *curve()), evaluation={"unit": "study"})
+    html = shown(utility(files, chest()))
+    assert "Net benefit of effusion per 100 examinations" in html
+    assert "per 100 patients" not in html
+    assert "300 patients and 400 examinations" in html

@@ -1,6 +1,6 @@
 import pytest
 
-from aiops.report.why import explained, mitigation, why
+from aiops.report.why import entangled, explained, mitigation, why
 
 ROW = {"target": "effusion", "metric": "roc_auc", "attribute": "ethnicity", "group": "black",
        "adjusted_for": "scanner", "crude": -0.19, "crude_low": -0.28, "crude_high": -0.12,
@@ -91,3 +91,43 @@ def test_mitigation_that_costs_nobody_says_that_none_is_shown(run, chest, table,
 
 def test_no_mitigation_is_said(run, chest, shown):
     assert "Nothing was tried against gaps" in shown(mitigation(run(), chest()).blocks)
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "word"),
+    [
+        ("false_negative_rate", 0.02, 0.1, "better"),  # fewer misses: the change is above 0
+        ("false_negative_rate", -0.1, -0.02, "worse than before"),
+        ("sensitivity", 0.02, 0.1, "better"),
+        ("selection_rate", 0.02, 0.1, "changed"),
+        ("brier", -0.1, 0.1, "no change shown"),
+    ],
+)
+def test_a_change_above_zero_is_better_whatever_way_a_figure_runs(
+    run, chest, table, shown, metric, low, high, word
+):
+    row = {**GAIN, "metric": metric, "change_low": low, "change_high": high}
+    html = shown(mitigation(run(mitigation=table("mitigation", row)), chest()).blocks)
+    assert f">{word}<" in html.replace("</svg>", ">")
+
+
+def test_what_the_run_says_of_its_mitigation_is_printed_but_for_hidden_groups(
+    run, chest, table, shown
+):
+    gone = {**BEFORE, "group": "other", "state": "suppressed", "reason": "hidden (<8)"}
+    told = {"sentences": ["female gained 0.15", "other lost 0.2"], "notes": ["read once"]}
+    files = run(mitigation=table("mitigation", GAIN, gone), evaluation={"mitigation": told})
+    html = shown(mitigation(files, chest()).blocks)
+    assert "female gained 0.15" in html
+    assert "read once" in html
+    assert "lost 0.2" not in html
+    assert "Sentences that name a hidden group are left out" in html
+
+
+def test_page_one_says_what_explains_a_gap(run, table):
+    gap = {k: ROW[k] for k in ("target", "metric", "attribute", "group")}
+    assert entangled(run(adjusted=table("adjusted", ROW)), gap) == (
+        " Scanner explains about 89% of it; those patients are served worse all the same."
+    )
+    little = {**ROW, "explained": 0.2}
+    assert entangled(run(adjusted=table("adjusted", little)), gap) == ""
