@@ -13,7 +13,14 @@ from evaluation.metrics import mask_definitions, metrics_of
 from evaluation.missing import ABSENT, FAILED, FOUND, MISSED, SPURIOUS
 from evaluation.plan import Evaluation, EvaluationPlan
 from evaluation.samples import Sample, require_columns
-from evaluation.segmentation import CASE_METRICS, MEAN, OVER_STRUCTURES, with_mean_rows
+from evaluation.segmentation import (
+    CASE_METRICS,
+    DISTANCES,
+    MEAN,
+    OVER_STRUCTURES,
+    OVERLAPS,
+    with_mean_rows,
+)
 from evaluation.units import require_expected
 
 SEGMENTATION_COLUMNS = (
@@ -21,6 +28,11 @@ SEGMENTATION_COLUMNS = (
 )  # fmt: skip
 
 OUTCOMES = (FOUND, MISSED, SPURIOUS, ABSENT, FAILED)
+
+ROUNDING = 1e-9
+"""An overlap may be above 1 by this much."""
+
+_NOT_BELOW_0 = (*DISTANCES, "volume_reference_ml", "volume_predicted_ml", *LESION_COUNTS)
 
 _NEEDS = dict.fromkeys(LESION_METRICS, LESION_COUNTS) | {"missed": ()}
 """Case metrics a metric is made from, where it is not the one of its own name."""
@@ -47,8 +59,8 @@ def evaluate_segmentation(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> E
     Raises
     ------
     ValueError
-        If columns are missing, rows repeat or are missing, a value is infinite, or a case is
-        unknown or has no row (where the plan names the cases).
+        If columns are missing, rows repeat, a value cannot be or contradicts
+        its outcome, or a case is unknown or has no row (where the plan names the cases).
 
     Examples
     --------
@@ -113,19 +125,37 @@ def checked_case_metrics(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd
         )
     table = table[(table["split"] == plan.split) & table["structure"].isin([*plan.targets, MEAN])]
     require_expected(table, plan, "structure", "outcome 'failed'")
-    _whole(table)
+    _possible(table, plan)
+    _possible(table, plan)
     table = table.sort_values(["case_id", "structure", "metric"], ignore_index=True)
     return with_mean_rows(table, plan.missing)
 
 
-def _whole(table: pd.DataFrame) -> None:
-    """Refuse a case that has some figures of a structure and lacks others: it is not averaged."""
-    n_cases = table.groupby("structure")["case_id"].nunique()
-    for (structure, metric), n in table.groupby(["structure", "metric"]).size().items():
-        if n < n_cases[structure]:
+def _possible(table: pd.DataFrame, plan: EvaluationPlan) -> None:
+    """Refuse figures that cannot be, or that say something else than the outcome beside them."""
+    own = table[table["structure"] != MEAN]
+    value, outcome = own["value"], own["outcome"]
+    overlap, distance = own["metric"].isin(OVERLAPS), own["metric"].isin(DISTANCES)
+    lost, absent = outcome.isin((MISSED, SPURIOUS, FAILED)), outcome == ABSENT
+    if plan.missing.counts_absent:
+        # Without a tolerance there is no NSD.
+        odd = (value != overlap.astype(float)) & ((own["metric"] != "nsd") | value.notna())
+        words = "counts as overlap 1 and distance 0"
+    else:
+        odd, words = value.notna(), "has no overlap and no distance: nan"
+    faults = (
+        (overlap & ((value < 0) | (value > 1 + ROUNDING)), "an overlap lies in [0, 1]"),
+        (own["metric"].isin(_NOT_BELOW_0) & (value < 0), "it is 0 or more"),
+        (lost & overlap & (value > 0), "what was missed, invented or failed overlaps by 0"),
+        (lost & distance & (value == 0), "what was missed, invented or failed has the penalty"),
+        (absent & (overlap | distance) & odd, f"a structure in neither mask {words}"),
+    )
+    for wrong, rule in faults:
+        if wrong.any():
+            first = own[wrong].iloc[0]
             raise ValueError(
-                f"structure '{structure}': {n_cases[structure] - n} of {n_cases[structure]} cases "
-                f"have no row for {metric}; a figure that does not exist is a row with nan"
+                f"{first['metric']} of '{first['structure']}' is {first['value']:g} with outcome "
+                f"'{first['outcome']}' (one of {int(wrong.sum())} such rows); {rule}"
             )
 
 

@@ -64,7 +64,8 @@ def volumes(outcomes):
         who = {"case_id": f"c{i:02}", "patient_id": f"p{i // 2:02}", "split": "test"}
         pairs = {"a": (truth, tool, outcome), "b": (30.0 + i, 32.0 + i, "found")}
         for name, (x, y, what) in pairs.items():
-            figures = {"dice": 0.5, "volume_reference_ml": x, "volume_predicted_ml": y}
+            dice = {"found": 0.5, "absent": np.nan}.get(what, 0.0)
+            figures = {"dice": dice, "volume_reference_ml": x, "volume_predicted_ml": y}
             rows += case_rows(who, name, figures | {"volume_error_ml": y - x, "outcome": what})
     return pd.DataFrame(rows)
 

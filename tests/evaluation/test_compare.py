@@ -360,7 +360,10 @@ def test_two_dice_are_compared_by_the_paired_t_of_patients():
 def test_masks_of_other_references_and_tolerances_are_refused():
     rng = np.random.default_rng(0)
     a = masks(rng, 20)
-    other = a.assign(outcome=np.where(a["case_id"] == "c003", "spurious", "found"))
+    hit = a["case_id"] == "c003"
+    other = a.assign(
+        outcome=np.where(hit, "spurious", "found"), value=np.where(hit, 0.0, a["value"])
+    )
     with pytest.raises(ValueError, match="y_true differs between a and b in 1 of 20 cases"):
         compare_segmentation(a, other, mask_plan())
     with pytest.raises(ValueError, match=r"'liver': tolerance_mm is 2.0 in a, 3.0 in b"):

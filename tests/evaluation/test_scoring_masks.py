@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation import EvaluationPlan, case_rows, evaluate_segmentation
+from evaluation import EvaluationPlan, MissingStructure, case_rows, evaluate_segmentation
 from evaluation.plan import METRIC_COLUMNS
 
 
@@ -173,8 +173,40 @@ def test_a_structure_that_lost_its_rows_is_said():
     assert found.notes == ("right: 20 of 40 cases have no row for it and are not counted here.",)
 
 
-def test_a_case_with_half_its_figures_is_an_error():
-    table = masks(40)
-    lacks = (table["structure"] == "right") & (table["case_id"] == "c003")
-    with pytest.raises(ValueError, match="'right': 1 of 40 cases have no row for hd95_mm; a figur"):
-        evaluate_segmentation(table[~(lacks & (table["metric"] == "hd95_mm"))], SEG)
+@pytest.mark.parametrize(
+    ("metric", "value", "outcome", "rule"),
+    [
+        ("dice", 1.5, "found", r"dice of 'left' is 1.5 .* lies in \[0, 1\]"),
+        ("dice", -1.0, "found", r"an overlap lies in \[0, 1\]"),
+        ("hd95_mm", -5.0, "found", "hd95_mm of 'left' is -5 .* it is 0 or more"),
+        ("volume_predicted_ml", -1.0, "found", "it is 0 or more"),
+        ("dice", 0.9, "failed", r"'failed' \(one of 2 such rows\); what was missed, .* by 0"),
+        ("dice", 0.9, "missed", "overlaps by 0"),
+        ("hd95_mm", 0.0, "missed", "what was missed, invented or failed has the penalty"),
+        ("dice", 1.0, "absent", "a structure in neither mask has no overlap and no distance: nan"),
+    ],
+)
+def test_a_figure_and_its_outcome_do_not_contradict(metric, value, outcome, rule):
+    table = masks(20)
+    part = (table["case_id"] == "c003") & (table["structure"] == "left")
+    if outcome != "found":
+        lost(table, "c003", outcome, 200.0)
+    if outcome == "failed":
+        table.loc[part & (table["metric"] == "nsd"), "value"] = value
+    table.loc[part & (table["metric"] == metric), "value"] = value
+    with pytest.raises(ValueError, match=rule):
+        evaluate_segmentation(table, SEG)
+
+
+def test_an_absent_structure_counts_as_the_plan_says():
+    table = lost(masks(20), "c003", "absent", np.nan)
+    part = (table["case_id"] == "c003") & (table["structure"] == "left")
+    table.loc[part & table["metric"].isin(["dice", "nsd"]), "value"] = 1.0
+    table.loc[part & table["metric"].isin(["hd95_mm", "assd_mm"]), "value"] = 0.0
+    perfect = replace(SEG, missing=MissingStructure(both_empty="perfect"))
+    assert overall(evaluate_segmentation(table, perfect), "dice", target="left")["n_cases"] == 20
+    with pytest.raises(ValueError, match="has no overlap and no distance"):
+        evaluate_segmentation(table, SEG)
+    table.loc[part & (table["metric"] == "dice"), "value"] = np.nan
+    with pytest.raises(ValueError, match="counts as overlap 1 and distance 0"):
+        evaluate_segmentation(table, perfect)
