@@ -194,6 +194,13 @@ def facts_of(case: UseCase, stated: Mapping[str, Any], today: date) -> dict[str,
     for name in ("problem", "specialty", "modality", "task", "owner", "clinical_lead"):
         text = str(getattr(case, name))
         facts[name] = (None if text.strip().lower() in NOBODY else text, "said at intake")
+    for name in ("labels_planned", "labels_done"):
+        count = getattr(case, name)
+        facts[name] = (None if count is None else float(count), "said in the register")
+    signed_in = case.last_clinical_sign_in
+    facts["last_clinical_sign_in"] = (
+        signed_in.isoformat() if signed_in else None, "said in the register",
+    )  # fmt: skip
     facts |= facts_of_feasibility(case.slug)
     facts |= _of_latest_run(home.runs_dir(case.slug))
     for name, value in stated.items():

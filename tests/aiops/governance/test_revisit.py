@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from aiops.errors import ConfigError
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
-from aiops.governance.revisit import FAILS, HOLDS, UNKNOWN, answer, parse, revisit
+from aiops.governance.revisit import FAILS, HOLDS, UNKNOWN, answer, facts_of, parse, revisit
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -121,3 +121,15 @@ def test_a_facts_file_of_another_form_is_named(home):
         (home / "facts.yaml").write_text(text)
         with pytest.raises(ConfigError, match=words):
             revisit()
+
+
+def test_what_the_register_counts_can_be_asked_for(home):
+    case = usecase.submit(
+        "ct-triage", "CT triage", labels_done=120, last_clinical_sign_in="2026-11-20"
+    )
+    known = facts_of(case, {}, date(2026, 11, 22))
+    assert answer("labels_done>=100", known).answer == HOLDS
+    assert answer("labels_done>=500", known).because == "labels_done is 120, said in the register"
+    assert answer("last_clinical_sign_in>=2026-11", known).answer == HOLDS
+    assert answer("labels_planned!=null", known).answer == FAILS
+    assert facts_of(case, {"labels_done": 700}, date(2026, 11, 22))["labels_done"][0] == 700.0

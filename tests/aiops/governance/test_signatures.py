@@ -10,6 +10,7 @@ from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import DEMO_KEYS, enrol, found, revoke
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.signatures import assign
+from aiops.governance.verify import verify_ledger
 
 CYCLE = read_lifecycle()
 ROLES = tuple(CYCLE.roles)
@@ -252,3 +253,25 @@ def test_what_has_lapsed_does_not_go_on_as_if_it_had_not(ring, stand, moved):
     assert fault.fix.endswith("approved anew: aiops decide re-review")
     again = record_decision(propose("re-review", "ct-triage", **SAID))
     assert again.to_state == "development"
+
+
+def test_a_case_is_taken_through_its_whole_life_and_the_record_holds(ring, stand):
+    stand("triage")
+    for gate, step in CYCLE.gates.items():
+        record = approve(gate, [ring[role] for role in step.roles])
+        assert (record.to_state, record.gates_skipped) == (step.to_state, ())
+    ends = [
+        ("suspend", "suspended", ["cso"], {"reasons": ["R24"]}),
+        ("resume", "live", ["cso", "chair"], {}),
+        ("re-review", "change_review", [], {}),
+        ("resume", "live", ["cso"], {}),
+        ("retire", "retired", ["ai lead", "chair"], LEARNT),
+    ]
+    for outcome, state, roles, more in ends:
+        told = propose(outcome, "ct-triage", **SAID, **more)
+        assert record_decision(told, [ring[role] for role in roles]).to_state == state
+    with pytest.raises(GateError, match="is retired, and a closed case does not reopen"):
+        approve("G6", [ring[role] for role in CYCLE.step("G6").roles])
+    found = verify_ledger(projection=False)
+    assert found.found == ()
+    assert found.grades == {"recorded": 2, "signed": 11}
