@@ -26,6 +26,7 @@ from aiops.governance.views import (
     decisions_tags,
     differences,
     is_older,
+    loose_tags,
     use_case_tags,
 )
 
@@ -51,8 +52,6 @@ STATUS = {
 """How a decision's run looks in the list: a green tick, a red cross, a clock."""
 
 NOT_OURS = "not in the ledger"
-_BY_RUNS = ("submitted", "development", "retrospective_eval")
-"""States that a case comes to before the first decision on it."""
 _CALENDAR = frozenset({*DecisionStanding().tags(), "aiops.files_sha256", SHOWN_ON})
 
 
@@ -103,8 +102,13 @@ def show_use_case(client: Client, case: UseCase) -> str:
     if before is not None and client.get_experiment_by_name(name) is None:
         client.rename_experiment(before.experiment_id, name)
     experiment_id = experiment(client, name)
-    _set_experiment_tags(client, experiment_id, use_case_tags(case), is_dated=bool(case.warnings))
+    set_experiment_tags(client, experiment_id, tags_of_case(case), is_dated=bool(case.warnings))
     return experiment_id
+
+
+def tags_of_case(case: UseCase) -> dict[str, str]:
+    """Return the tags of a use case, none longer than MLflow holds."""
+    return fitted(use_case_tags(case), LONGEST_TAG, None)
 
 
 def show_decisions(
@@ -122,8 +126,8 @@ def show_decisions(
         Whether to read every file that is there, instead of the tag that names their sums.
     """
     experiment_id = experiment(client, DECISIONS)
-    _set_experiment_tags(client, experiment_id, decisions_tags())
-    there = _by_decision(_runs(client, experiment_id))
+    set_experiment_tags(client, experiment_id, decisions_tags())
+    there = _by_decision(runs_of(client, experiment_id))
     return [
         _show_decision(client, experiment_id, one, there.get(one.record.id, []), compare_files)
         for one in told
@@ -136,7 +140,7 @@ def mark_strangers(client: Client, told: Iterable[Told]) -> list[str]:
     Nothing is deleted: what somebody put there is kept, and says what it is.
     """
     experiment_id = experiment(client, DECISIONS)
-    strangers = _strangers(_runs(client, experiment_id), told)
+    strangers = _strangers(runs_of(client, experiment_id), told)
     for run in strangers:
         run_id = run.info.run_id
         note = (
@@ -169,7 +173,7 @@ def faults(client: Client, today: date | None = None) -> Iterator[str]:
         yield f"the experiment {DECISIONS} was deleted in MLflow"
     else:
         yield from differences(decisions_tags(), found.tags, name=DECISIONS)
-    runs = _runs(client, found.experiment_id)
+    runs = runs_of(client, found.experiment_id)
     there = _by_decision(runs)
     for one in told:
         yield from _decision_faults(client, one, there.get(one.record.id, []), day)
@@ -224,7 +228,7 @@ def fitted(values: Mapping[str, str], longest: int, folder: Path | None) -> dict
             if folder is not None:
                 write_text(folder / "settings" / "long" / f"{key}.txt", value)
             sha256 = _sha256(value)
-            short[key] = f"{value[: longest - 150]} … whole in settings/long, SHA-256 {sha256}"
+            short[key] = f"{value[: longest - 150]} … cut here; SHA-256 of the whole {sha256}"
         else:
             short[key] = value
     return short
@@ -323,12 +327,8 @@ def _use_case_faults(client: Client, today: date) -> Iterator[str]:
             word = "no experiment in MLflow shows it" if found is None else "was deleted in MLflow"
             yield f"{case.id} {case.slug}: {word}"
             continue
-        loose = set()
-        if is_older(found.tags, today) and case.warnings:
-            loose = {"aiops.act_on", "mlflow.note.content"}
-        if not case.decisions and found.tags.get("aiops.state") in _BY_RUNS:
-            loose = {"aiops.state", "mlflow.note.content"}  # a run on the disk moved it on
-        told = {key: value for key, value in use_case_tags(case).items() if key not in loose}
+        loose = loose_tags(case, found.tags, today)
+        told = {key: value for key, value in tags_of_case(case).items() if key not in loose}
         yield from differences(told, found.tags, name=f"{case.id} {case.slug}")
     for other in client.search_experiments(filter_string="name LIKE 'usecase/UC-%'"):
         number = other.name.removeprefix("usecase/").partition(" ")[0]
@@ -336,9 +336,10 @@ def _use_case_faults(client: Client, today: date) -> Iterator[str]:
             yield f"{other.name}: this experiment is no use case of the register"
 
 
-def _set_experiment_tags(
+def set_experiment_tags(
     client: Client, experiment_id: str, tags: Mapping[str, str], *, is_dated: bool = False
 ) -> None:
+    """Give an experiment the tags that it has not got."""
     there = client.get_experiment(experiment_id).tags
     changed = {key: value for key, value in tags.items() if value != there.get(key, "")}
     if changed and is_dated:
@@ -347,7 +348,7 @@ def _set_experiment_tags(
         client.set_experiment_tag(experiment_id, key, value)
 
 
-def _runs(client: Client, experiment_id: str) -> list[Any]:
+def runs_of(client: Client, experiment_id: str) -> list[Any]:
     """Return every run of an experiment, deleted ones too, the oldest first."""
     found: list[Any] = []
     token: str | None = None

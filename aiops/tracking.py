@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiops import board, home, registry
+from aiops import board, home, register, registry
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
@@ -133,6 +133,7 @@ def log_use_case(use_case: UseCase) -> str:
     """Show a use case, and the decisions on it, with its state in tags; return its experiment."""
     with _store() as client:
         shown = board.show_use_case(client, use_case)
+        register.show_register(client, [use_case])
         mine = [one for one in board.read_ledger() if one.case.id == use_case.id]
         if mine:
             board.show_decisions(client, mine)
@@ -153,8 +154,10 @@ def project_all(*, repair: bool = False) -> list[str]:
         run_ids = board.show_decisions(client, told, compare_files=repair)
         if repair:
             board.mark_strangers(client, told)
+            register.mark_strange_rows(client, cases)
         for case in cases:
             board.show_use_case(client, case)
+        register.show_register(client, cases)
     return run_ids
 
 
@@ -165,10 +168,12 @@ def projection_faults() -> list[str]:
     a run, one whose run was deleted, a run too many, the same of the use cases, and an alias
     that points elsewhere.
     """
+    cases = usecase.list_use_cases()
     with _store() as client:
         return [
             *board.faults(client),
-            *registry.alias_faults(client, usecase.list_use_cases()),
+            *register.register_faults(client, cases, date.today()),
+            *registry.alias_faults(client, cases),
         ]
 
 

@@ -24,6 +24,7 @@ GRADE = {
     "attested": "attested from signed minutes",
     "signed": "signed",
 }
+_NOT_FIGURES = ("code", "source", "supports", "kind")
 PASSED = {True: "pass", False: "fail", None: "undecided"}
 
 
@@ -219,7 +220,7 @@ def _evidence_words(reason: Reason) -> str:
         return str(found["sentence"])
     return ", ".join(
         f"{name} {_number(value)}" for name, value in found.items()
-        if name not in ("code", "source", "supports", "kind") and isinstance(value, int | float | str)
+        if name not in _NOT_FIGURES and isinstance(value, int | float | str)
     )  # fmt: skip
 
 

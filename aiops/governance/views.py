@@ -18,38 +18,73 @@ from aiops.governance.record import DecisionRecord
 from aiops.governance.standing import DUE, LAPSED, DecisionStanding, decision_standing
 from aiops.governance.usecase import UseCase
 
-_FIRST = ("reasons", "outcome", "step", "grade")
 _FIXED = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 135}
-_WIDTHS = {"reasons": 250, "learnt": 280, "revisit_if": 160, "outcome": 150, "owner": 160}
+_WIDTHS = {"outcome": 150, "state": 110, "owner": 130, "revisit_if": 160, "reasons": 250}
+_WIDTHS["conditions"] = 170
+_WIDTHS |= dict.fromkeys(("learnt", "act_on", "title"), 280)
 _WIDTH = 110
 """Columns that MLflow always shows, and how wide each is: what matters needs no scrolling."""
-_VIEWS = {
-    "all": ("All decisions", "", ("approval", "conditions", "review", "made_by")),
+_View = tuple[str, str, tuple[str, ...]]
+_WHY = ("reasons", "outcome", "step", "grade")
+_VIEWS: dict[str, _View] = {
+    "all": ("All decisions", "", (*_WHY, "approval", "conditions", "review", "made_by")),
     "rejected": (
         "Rejected or stopped, and why",
         "attributes.status = 'KILLED'",
-        ("learnt", "revisit_if", "made_by"),
+        (*_WHY, "learnt", "revisit_if", "made_by"),
     ),
-    "review": ("Due for review", f"tags.`aiops.review` = '{DUE}'", ("review_by", "owner")),
+    "review": (
+        "Due for review",
+        f"tags.`aiops.review` = '{DUE}'",
+        ("review_by", "owner", *_WHY),
+    ),
     "conditions": (
         "Conditions open or overdue",
         "tags.`aiops.conditions` LIKE 'open%'",
-        ("conditions", "owner", "expires_at"),
+        ("conditions", "act_on", "owner", "step", "grade", "expires_at"),
     ),
     "lapsed": (
         "Lapsed approvals",
         f"tags.`aiops.approval` = '{LAPSED}'",
-        ("approval", "expires_at", "owner"),
+        ("expires_at", "owner", "approval", "outcome", "step", "grade"),
     ),
-    "deferred": ("Put off", "attributes.status = 'SCHEDULED'", ("review_by", "revisit_if")),
+    "deferred": (
+        "Put off",
+        "attributes.status = 'SCHEDULED'",
+        (*_WHY, "review_by", "revisit_if"),
+    ),
+}
+_REGISTER_VIEWS: dict[str, _View] = {
+    "all": (
+        "All use cases",
+        "",
+        ("state", "owner", "reasons", "since", "act_on", "review_by", "title"),
+    ),
+    "ended": (
+        "Rejected, discontinued or retired, and why",
+        "attributes.status = 'KILLED'",
+        ("reasons", "owner", "state", "since", "title"),
+    ),
+    "act": (
+        "Lapsed or overdue",
+        "tags.`aiops.act_on` LIKE '_%'",
+        ("act_on", "owner", "state", "title"),
+    ),
 }
 _MADE_AT_MS = 1_763_769_600_000  # the day the views were written, so that their bytes never change
+_REGISTER_NOTE = (
+    "Every use case, whether it ever became a model or not. Green tick: in use or in a silent "
+    "trial. Red cross: rejected, discontinued or retired. Clock: an idea, in work, or on hold. "
+    "Open *Views* for state, owner and reason as columns."
+)
 _NOTE = (
     "Every decision on a use case, rejected ones included. Green tick: approved or resumed. Red "
     "cross: rejected, discontinued, suspended or retired. Clock: put off. Open *Views* for the "
     "columns: rejected and why, due for review, conditions open or overdue, lapsed. The ledger "
     "file is the record; this page shows it, and `aiops ledger verify` compares the two."
 )
+_BY_RUNS = ("submitted", "development", "retrospective_eval")
+"""States that a case comes to before the first decision on it."""
 SHOWN_ON = "aiops.shown_on"
 """Day on which what the calendar changes was last written."""
 
@@ -114,6 +149,11 @@ def decisions_tags() -> dict[str, str]:
     return {**saved_views(), "mlflow.note.content": _NOTE}
 
 
+def register_tags() -> dict[str, str]:
+    """Return the tags of the experiment that lists the use cases."""
+    return {**_saved(_REGISTER_VIEWS), "mlflow.note.content": _REGISTER_NOTE}
+
+
 def saved_views() -> dict[str, str]:
     """Return the saved views of the decisions as tags of their experiment.
 
@@ -122,16 +162,20 @@ def saved_views() -> dict[str, str]:
     >>> sorted(saved_views())[0]
     'mlflow.sharedViewState.aiops-all'
     """
+    return _saved(_VIEWS)
+
+
+def _saved(views: Mapping[str, _View]) -> dict[str, str]:
     return {
         f"mlflow.sharedViewState.aiops-{key}": json.dumps(
             {
                 "name": name,
                 "createdAt": _MADE_AT_MS,
                 "updatedAt": _MADE_AT_MS,
-                "state": _packed(search, (*_FIRST, *columns)),
+                "state": _packed(search, columns),
             }
         )
-        for key, (name, search, columns) in _VIEWS.items()
+        for key, (name, search, columns) in views.items()
     }
 
 
@@ -162,6 +206,19 @@ def differences(told: Mapping[str, str], there: Mapping[str, str], *, name: str)
             shown = f"'{there[key]}'" if key in there else "nothing"
             found.append(f"{name}: tag {key} reads {shown} in MLflow, '{value}' by the ledger")
     return found
+
+
+def loose_tags(case: UseCase, there: Mapping[str, str], today: date) -> set[str]:
+    """Return tags of a use case that may differ without anybody having changed them.
+
+    What the calendar changes is written by the next look; so is a state that a run on the disk
+    brought about, before any decision.
+    """
+    if not case.decisions and there.get("aiops.state") in _BY_RUNS:
+        return {"aiops.state", "aiops.since", "mlflow.note.content", SHOWN_ON}
+    if is_older(there, today) and case.warnings:
+        return {"aiops.act_on", "mlflow.note.content", SHOWN_ON}
+    return {SHOWN_ON}
 
 
 def is_older(there: Mapping[str, str], today: date) -> bool:

@@ -152,6 +152,7 @@ def test_a_ledger_that_was_never_shown_is_told_line_by_line(client):
     assert repaired() == [
         "UC-0001 ct-triage: no experiment in MLflow shows it",
         "DEC-2026-0001: no run in MLflow shows it",
+        "the experiment governance/use-cases is not there in MLflow",
     ]
 
 
@@ -197,6 +198,14 @@ def test_the_evidence_is_a_table_and_says_what_was_computed(client):
     page = Path(client.download_artifacts(run_id, "decision.html")).read_text()
     assert "<strong>computed:</strong> 112 films, 480 needed." in page
     assert "<strong>stated:</strong>" in page
+
+
+def test_a_long_intake_is_shown_as_far_as_mlflow_holds_it(client):
+    usecase.submit("ct-triage", "CT triage", problem="A word. " * 4000)
+    tracking.project_all()
+    assert tracking.projection_faults() == []
+    found = client.get_experiment_by_name("usecase/UC-0001 ct-triage")
+    assert "cut here; SHA-256 of the whole" in found.tags["mlflow.note.content"]
 
 
 def test_a_run_names_the_line_of_the_ledger(client, rejected):

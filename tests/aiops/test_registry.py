@@ -68,6 +68,22 @@ def test_a_model_that_the_store_holds_is_found_there_and_no_other_store_is_made(
     assert not (tmp_path / "mlflow.db").exists()
 
 
+def test_the_version_is_the_model_that_the_run_logged(client, make_run):
+    usecase.submit("chest-effusion", "Effusion on chest films")
+    folder = make_run()
+    write_json(folder / "training.json", {"members": {"model": {"digest": "d" * 64}}})
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    run_id = tracking.log_run(folder, read_config(folder / "resolved.yaml").experiment)
+    where = client.get_run(run_id).info.experiment_id
+    model = client.create_logged_model(where, name="model", source_run_id=run_id)
+    client.set_tag(run_id, "aiops.model_uri", f"models:/{model.model_id}")
+    decide("approve", "chest-effusion", run_dir=folder, **SAID)
+    version = client.get_model_version_by_alias("chest-effusion", "silent")
+    assert version.source == f"models:/{model.model_id}"
+    assert version.tags["aiops.digest"] == "d" * 64
+    assert tracking.projection_faults() == []
+
+
 def test_bytes_that_the_store_does_not_hold_get_a_tag_in_place_of_a_version(client, approved):
     approved(has_model=False)
     assert client.search_model_versions("name = 'chest-effusion'") == []

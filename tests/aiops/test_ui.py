@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops import board, tracking
+from aiops import board, register, tracking
 from aiops.files import write_json
 from aiops.governance import usecase
 from aiops.governance.decision import decide
@@ -122,6 +122,15 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
     assert "DEFERRED · R19 NO_CAPACITY_OR_FUNDS · no owner named" in listed
     assert "aiops.state : rejected" in listed
     assert "governance/decisions" in listed
+
+    cases = client.get_experiment_by_name(register.REGISTER).experiment_id
+    table = seen(
+        f"{server}/experiments/{cases}/runs?viewStateShareKey=aiops-all", "use-cases", tmp_path
+    )
+    assert "wrist-scaphoid: rejected" in table
+    assert "aiops.state aiops.owner" in table
+    assert "rejected Emergency department" in table
+    assert "5 matching runs" in table
 
     view = f"{server}/experiments/{decisions}/runs?viewStateShareKey=aiops"
     rejected = seen(f"{view}-rejected", "rejected", tmp_path)
