@@ -177,7 +177,11 @@ def _unpredicted(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
 
 
 def _studies(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
-    """Return one row per study and target; a study failed when all of its cases did."""
+    """Return one row per study and target; a study failed when all of its cases did.
+
+    Its reference and its decision are 1 where one case has it, 0 where all cases have none, and
+    unknown otherwise; its score is that of the cases that were answered.
+    """
     keys = ["study_id", "target"]
     of_two = table.groupby("study_id")["patient_id"].nunique() > 1
     if of_two.any():
@@ -192,6 +196,14 @@ def _studies(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
         "y_score": plan.combine, "y_pred": "max", "failed": "all",
     }  # fmt: skip
     out = grouped.agg(how)
+    # A film that nobody read may be the one with the finding: one ill film is enough, one healthy
+    # film is not.
+    for column, gap in (
+        ("y_true", scored["y_true"].isna()),
+        ("y_pred", scored["y_pred"].isna() & ~scored["failed"]),
+    ):
+        is_open = gap.groupby([scored[k] for k in keys], sort=False).any()
+        out[column] = out[column].where(~is_open | (out[column] == 1))
     for attribute in plan.attributes:
         one = grouped[attribute]
         out[attribute] = one.first().where(one.nunique() == 1, MIXED)

@@ -47,6 +47,23 @@ def test_a_study_fails_when_all_of_it_failed():
     assert "1 of 2 studies failed or were refused" in " ".join(units.notes)
 
 
+def test_a_study_is_healthy_where_every_film_was_read():
+    plan = with_plan(unit="study")
+    units = units_of(table(y_true=[np.nan, 1.0, np.nan, 0.0]), plan)
+    assert units.tables["a"]["case_id"].tolist() == ["s1"]
+    assert units.tables["a"]["y_true"].tolist() == [1]
+    assert "a: 1 of 2 studies have no reference and are not scored." in units.notes
+
+
+def test_a_study_is_decided_where_every_answered_film_is():
+    more = {"y_pred": [np.nan, 0, np.nan, 1], "status": ["ok", "ok", "ok", "ok"]}
+    rows = units_of(table(**more), with_plan(unit="study")).tables["a"]
+    assert rows["y_pred"].isna().tolist() == [True, False]
+    rows = units_of(table(**more | {"status": ["failed", "ok", "ok", "ok"]}),
+                    with_plan(unit="study")).tables["a"]  # fmt: skip
+    assert rows["y_pred"].tolist() == [0, 1]
+
+
 def test_a_study_of_two_patients_is_an_error():
     with pytest.raises(ValueError, match="1 study_id belong to more than one patient_id"):
         units_of(table(patient_id=["p1", "p2", "p3", "p3"]), with_plan(unit="study"))
