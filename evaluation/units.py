@@ -62,6 +62,7 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
     n_lost = int((table["y_score"].isna() & ~failed).sum())
     table = table.assign(failed=failed | table["y_score"].isna())
     if plan.unit == "study":
+        told = (*told, *_half_answered(table))
         table = _studies(table, plan)
     notes = (*_notes(table, plan, n_lost), *told)
     table = table[table["y_true"].notna()]
@@ -209,6 +210,19 @@ def _studies(table: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
         out[attribute] = one.first().where(one.nunique() == 1, MIXED)
     out = out.reset_index()
     return out.assign(case_id=out["study_id"])
+
+
+def _half_answered(table: pd.DataFrame) -> list[str]:
+    """Return a note for each target with studies that are judged by a part of their cases."""
+    notes = []
+    for target, part in table.groupby("target"):
+        failed = part.groupby("study_id")["failed"]
+        n_failed = failed.sum()[failed.any() & ~failed.all()]
+        if len(n_failed):
+            notes.append(f"{target}: {len(n_failed)} of {len(failed)} studies have failed or "
+                         f"refused cases ({int(n_failed.sum())}) and are judged by their others; "
+                         "they do not count as failed.")  # fmt: skip
+    return notes
 
 
 def _notes(table: pd.DataFrame, plan: EvaluationPlan, n_lost: int) -> tuple[str, ...]:

@@ -45,6 +45,19 @@ def test_a_study_fails_when_all_of_it_failed():
     assert rows["failed"].tolist() == [False, True]
     assert rows["y_score"].iloc[0] == 0.6
     assert "1 of 2 studies failed or were refused" in " ".join(units.notes)
+    said = ("a: 1 of 2 studies have failed or refused cases (1) and are judged by their others; "
+            "they do not count as failed.")  # fmt: skip
+    assert said in units.notes
+
+
+def test_failed_films_are_said_where_no_study_failed():
+    status = ["failed", "ok", "ok", "failed"]
+    units = units_of(table(status=status, sex="F"), with_plan(unit="study"))
+    assert not units.tables["a"]["failed"].any()
+    assert units.notes == (
+        "a: 2 of 2 studies have failed or refused cases (2) and are judged by their others; they "
+        "do not count as failed.",
+    )
 
 
 def test_a_study_is_healthy_where_every_film_was_read():
