@@ -91,6 +91,7 @@ def verify_ledger(*, head: str = "", repair: bool = False, projection: bool = Tr
         found += [Found(f"{book}.jsonl", fault) for fault in _ring_faults(book)]
     decisions = lines[ledger.DECISIONS]
     found += _decision_faults(decisions)
+    found += _orphans(lines)
     state = "not asked"
     if projection:
         more, state = _projection(repair=repair and not found)
@@ -134,6 +135,20 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
             yield from (Found(name, what) for what in _rule_faults(record, before))
             yield from (Found(name, what) for what in _signature_faults(record, line))
         before[record.case_id] = record
+
+
+def _orphans(lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
+    """Say which conditions and decisions belong to nothing that is there."""
+    decisions = {line.record.get("id") for line in lines[ledger.DECISIONS]}
+    cases = {line.record.get("id") for line in lines[ledger.USE_CASES]}
+    for number, line in enumerate(lines[ledger.CONDITIONS], start=1):
+        if line.record.get("decision") not in decisions:
+            name = line.record.get("decision")
+            yield Found(f"conditions.jsonl, line {number}", f"{name} is not in the ledger")
+    for line in lines[ledger.DECISIONS]:
+        if line.record.get("case_id") not in cases:
+            name = line.record.get("case_id")
+            yield Found(str(line.record.get("id")), f"{name} is not in the register")
 
 
 def _rule_faults(record: DecisionRecord, before: dict[str, DecisionRecord]) -> Iterator[str]:

@@ -110,7 +110,9 @@ def list_lines(records: Result) -> list[str]:
     lines.append("decisions:")
     for record in records["decisions"]:
         by = "by a program" if record["made_by_program"] else f"by {record['made_by']}"
-        lines.append(f"  {record['id']}  {record['case_id']}  {record['outcome']}, {by}")
+        grade = record.get("grade", "recorded")
+        told = f"  {record['id']}  {record['case_id']}  {record['outcome']}, {by} ({grade})"
+        lines.append(told)
     lines.append("runs:")
     for run in records["runs"]:
         lines.append(f"  {run['use_case']}  {run['run']}  {run['verdict']}  gate: {run['gate']}")

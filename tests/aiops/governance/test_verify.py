@@ -240,6 +240,15 @@ def test_other_books_are_looked_through_too(signed):
     assert any(line.startswith("notes.jsonl, line 1: the line was edited") for line in told())
 
 
+def test_what_belongs_to_nothing_that_is_there_is_told(signed):
+    event = {"event": "met", "case_id": "UC-0001", "decision": "DEC-2026-0099", "condition": "C1"}
+    ledger.append(lambda earlier: event, ledger.CONDITIONS)
+    assert told() == ["conditions.jsonl, line 1: DEC-2026-0099 is not in the ledger"]
+    for name in ("use_cases.jsonl", "use_cases.head.json"):
+        (ledger.book_path().parent / name).unlink()
+    assert any(line.endswith("0001: UC-0001 is not in the register") for line in told())
+
+
 def test_mlflow_is_compared_and_put_right(home, stand):
     stand("submitted")
     learnt = {"lessons": ["Ask."], "revisit_if": ["clinical_lead!=null"], "reasons": ["R06"]}
