@@ -13,7 +13,7 @@ import pandas as pd
 
 from evaluation.cells import TargetCases
 from evaluation.detection import LESION_METRICS
-from evaluation.estimates import OK, BoolArray, two_sided_z
+from evaluation.estimates import OK, SMALL_N, BoolArray, two_sided_z
 from evaluation.fairness import holm
 from evaluation.groups import ALL, group_order
 from evaluation.metrics import METRICS, metrics_of
@@ -50,7 +50,8 @@ class Comparison:
         ``difference`` is b minus a, above 0 better for b (the plain difference of a metric
         without a direction). ``p_adjusted`` is Holm's: over the primary overall rows, and over
         the groups of an attribute within a target and metric. ``outcome`` is better, worse,
-        changed, no difference shown, alike or not estimable; ``levelled_down`` marks a group
+        changed, no difference shown, alike or not estimable; of a ``small_n`` no difference is
+        shown whatever the limits, and p is nan; ``levelled_down`` marks a group
         that b serves worse than a did, by more than chance among the groups of that attribute.
     notes : tuple of str
         What a reader must know.
@@ -293,7 +294,7 @@ def _figures(pair: Pair, a: Sample, b: Sample, level: float) -> dict[str, object
         "low": low,
         "high": high,
         "se": float("nan") if pair.why_not else pair.se,
-        "p": pair.p_value(),
+        "p": float("nan") if pair.state == SMALL_N else pair.p_value(),
         "p_adjusted": float("nan"),
         "outcome": _outcome(pair, low, high),
         "levelled_down": False,
@@ -313,7 +314,8 @@ def _outcome(pair: Pair, low: float, high: float) -> str:
         return UNKNOWN
     if pair.is_same:
         return ALIKE
-    if low <= 0 <= high:
+    # Limits of a handful of patients are too narrow to show anything by.
+    if low <= 0 <= high or pair.state == SMALL_N:
         return NO_DIFFERENCE
     if pair.metric.higher_is_better is None:
         return CHANGED
@@ -365,6 +367,8 @@ def comparison_sentence(row: Mapping[str, object], *, digits: int | None = None)
         return str(row["reason"])
     if outcome == ALIKE:
         return "the two gave the same answer in every case"
+    if row.get("state", OK) == SMALL_N:
+        return f"{NO_DIFFERENCE}, too few to tell: {row['reason']}"
     difference, low, high = (float(str(row[c])) for c in ("difference", "low", "high"))
     if digits is None:
         reach = max(abs(low), abs(high))

@@ -311,6 +311,19 @@ def test_a_group_too_small_is_not_levelled_down_on_chance():
     assert not other["levelled_down"]
 
 
+def test_two_patients_a_side_show_no_difference():
+    y = np.array([0, 0, 1, 1])
+    found = compare_classification(predictions(y, 1.0 - y), predictions(y, y), plan())
+    for name in ("sensitivity", "specificity", "accuracy", "roc_auc"):
+        figure = row(found, name)
+        assert (figure["difference"], figure["state"]) == (1.0, "small_n")
+        # McNemar's exact p is 0.5 of two pairs and 0.125 of four: none of it is to be read.
+        assert figure["outcome"] == "no difference shown"
+        assert np.isnan(figure["p"])
+        assert comparison_sentence(figure).startswith("no difference shown, too few to tell: ")
+    assert found.table["outcome"].isin(["no difference shown", "alike", "not estimable"]).all()
+
+
 def test_holm_is_over_the_primary_figures_alone():
     a, b = cohort(n=300, gain=0.3)
     two = [pd.concat([t, t.assign(target="old", y_score=t["y_score"] ** 2)]) for t in (a, b)]
