@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from aiops import board, home, register, registry
 from aiops.config import Experiment
 from aiops.errors import AiopsError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 DECISIONS = board.DECISIONS
 PORTFOLIO = "governance/portfolio"
+_WAIT_SECONDS = 120
 LONGEST_PARAM = 6000
 
 
@@ -131,7 +134,7 @@ def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
 
 def log_use_case(use_case: UseCase) -> str:
     """Show a use case, and the decisions on it, with its state in tags; return its experiment."""
-    with _store() as client:
+    with _alone(), _store() as client:
         shown = board.show_use_case(client, use_case)
         register.show_register(client, [use_case])
         mine = [one for one in board.read_ledger() if one.case.id == use_case.id]
@@ -148,8 +151,8 @@ def project_all(*, repair: bool = False) -> list[str]:
     repair : bool
         Also read every file that is there, and mark runs that no decision of the ledger made.
     """
-    told, cases = board.read_ledger(), usecase.list_use_cases()
-    with _store() as client:
+    with _alone(), _store() as client:
+        told, cases = board.read_ledger(), usecase.list_use_cases()
         registry.show_aliases(client, cases)  # what may no longer be used goes first
         run_ids = board.show_decisions(client, told, compare_files=repair)
         if repair:
@@ -298,6 +301,22 @@ def serve(load: Any, predict: Any) -> None:
             return predict(self.model, model_input)
 
     mlflow.models.set_model(Served())
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other program shows the ledger: two at once would each make a run for it."""
+    folder = home.ledger_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "shown.lock", timeout=_WAIT_SECONDS):
+            yield
+    except Timeout as fault:
+        raise TrackingError(
+            f"another program has been writing decisions to MLflow for {_WAIT_SECONDS} s",
+            where=str(folder / "shown.lock"),
+            fix="wait until it has finished, then: aiops decide --project",
+        ) from fault
 
 
 @contextmanager

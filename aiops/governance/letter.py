@@ -1,6 +1,7 @@
 """A decision and a use case in words: for the MLflow UI, and as a page a board can print."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from aiops.governance.lifecycle import APPROVALS
@@ -191,13 +192,20 @@ def tone(outcome: str, standing: DecisionStanding) -> str:
 
 def render(template: str, **told: Any) -> str:
     """Fill a template of this package; everything in it is escaped."""
+    return str(_templates().get_template(template).render(**told))
+
+
+@cache
+def _templates() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("aiops"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(template).render(**told)
+    return Environment(
+        loader=PackageLoader("aiops"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _answer(item: EvidenceItem) -> str:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -118,6 +120,19 @@ def test_showing_again_leaves_a_stranger_as_it_is(client, rejected):
     other = client.create_run(where, tags=tags, run_name="another home's").info.run_id
     tracking.project_all()
     assert client.get_run(other).data.tags.get("aiops.outcome") is None
+
+
+def test_two_who_show_the_ledger_at_once_make_one_run_of_each_decision(client, rejected):
+    where = client.get_experiment_by_name(board.DECISIONS).experiment_id
+    for number in range(3):
+        usecase.submit(f"case-{number}", "Another case")
+        said = {"rationale": "No.", "by": "Board", "reasons": ["R06"], **LEARNT}
+        record_decision(propose("reject", f"case-{number}", **said))
+    command = [sys.executable, "-c", "from aiops import tracking; tracking.project_all()"]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [one.wait(timeout=120) for one in both] == [0, 0]
+    assert len(client.search_runs([where])) == 4
+    assert tracking.projection_faults() == []
 
 
 def test_an_edited_use_case_is_told(client, rejected):
