@@ -188,6 +188,7 @@ def evidence_of(
     return tuple(
         EvidenceItem(
             item_id=item["id"],
+            kind=item.get("kind", "computed"),
             run_id=run_id,
             artifact=item["file"],
             sha256=gates["evaluated"].get(item["file"], ""),

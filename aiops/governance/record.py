@@ -73,7 +73,7 @@ class EvidenceItem(Config):
     """One answer of the gate, and the bytes it was read from."""
 
     item_id: str
-    kind: Literal["computed", "stated"] = "computed"
+    kind: Literal["computed", "document", "stated"] = "computed"
     run_id: str | None
     artifact: str
     sha256: str

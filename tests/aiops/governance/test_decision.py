@@ -387,3 +387,14 @@ def test_reasons_say_what_is_computed_and_what_is_stated(home):
     record = decided("reject", reasons=["R06", "R17"])
     assert [r.basis for r in record.reasons] == ["computed", "stated"]
     assert all(r.evidence["sentence"] for r in record.reasons)
+
+
+def test_evidence_says_whether_it_was_computed_brought_or_stated(home):
+    from aiops.governance.basis import evidence_of
+
+    item = {"id": "a", "file": "register", "value": "", "figures": [], "threshold": "",
+            "outcome": "pass", "reason": ""}  # fmt: skip
+    items = [{**item, "kind": kind} for kind in ("document", "stated", "computed")]
+    proposal = propose("defer", "any-case", rationale="No.", by="A board")
+    found = evidence_of({"items": [*items, item], "evaluated": {}}, (), proposal)
+    assert [one.kind for one in found] == ["document", "stated", "computed", "computed"]
