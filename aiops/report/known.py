@@ -35,7 +35,7 @@ def found(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
             items.append(sentence(row, unit=unit))
     worse = "concern" in verdicts(files).values() or bool(seen_afterwards(files, experiment))
     if items and worse:
-        items.append("These are means over all patients. For the groups above it is worse.")
+        items.append("These are means over all patients; they do not hold for the groups above.")
     if told := probabilities(files, experiment):
         items.append(told)
     failed = [row["n_failed"] for row in primary if is_number(row.get("n_failed"))]
@@ -67,7 +67,7 @@ def unknowns(files: RunFiles, experiment: Experiment) -> tuple[str, ...]:
         "Whether it helps patients, or works at another hospital or later. Stored cases were read; "
         "nobody was treated by it."
     )
-    items.append(f"Not recorded: {listed(_not_recorded(files, experiment))}.")
+    items.append(f"Not recorded: {'; '.join(_not_recorded(files, experiment))}.")
     return tuple(items)
 
 

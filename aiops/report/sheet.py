@@ -139,7 +139,7 @@ def _then(worse: bool, unknown: bool) -> tuple[str, ...]:
     if worse:
         items.append(
             "For a group it is worse for: do not let an all-clear of the tool reassure, and do not "
-            "take an alarm as right; both are wrong more often there."
+            "take an alarm as right."
         )
     if unknown:
         items.append(
