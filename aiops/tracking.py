@@ -329,6 +329,7 @@ def _store() -> Iterator["MlflowClient"]:
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
         "GIT_PYTHON_REFRESH": "quiet",
     }
     for name, value in settings.items():

@@ -159,3 +159,11 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
 
     files = seen(f"{page}/artifacts", "artifacts", tmp_path)
     assert all(name in files for name in ("decision.html", "decision.json", "evidence.json"))
+
+
+def test_a_server_is_written_to_and_compared_without_a_word_on_stdout(server, monkeypatch, capfd):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.removesuffix("/#"))
+    usecase.submit("late", "A case after the server began")
+    decide("reject", "late", rationale="No.", reasons=["R06"], **SAID, **LEARNT)
+    assert tracking.projection_faults() == []
+    assert capfd.readouterr().out == ""
