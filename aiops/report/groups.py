@@ -4,6 +4,7 @@ import pandas as pd
 
 from aiops.config import Experiment
 from aiops.report import figures, wording
+from aiops.report.afterwards import DECISIONS
 from aiops.report.blocks import (
     Block,
     Cell,
@@ -257,9 +258,10 @@ def _worst_words(gaps: list[Json], values: pd.DataFrame, files: RunFiles) -> str
     metric, group = str(worst["metric"]), {**dict(values.loc[worst["group"]])}
     unit, table = unit_word(files), files.metrics
     same = [table[c] == worst[c] for c in ("target", "attribute", "group")]
-    decided = table_rows(table[same[0] & same[1] & same[2] & (table["metric"] == "sensitivity")])
-    known = [r for r in decided if is_number(r["value"]) and metric != "sensitivity"]
-    missed = f" {sentence(known[0], unit=unit)}" if known else ""
+    # Both kinds of error: a group can be missed as often and still be alarmed far more.
+    decided = table[same[0] & same[1] & same[2] & table["metric"].isin(DECISIONS)]
+    known = [r for r in table_rows(decided) if is_number(r["value"]) and metric != r["metric"]]
+    missed = "".join(f" {sentence(r, unit=unit)}" for r in known)
     words = among({**group, "group": worst["group"]}, unit=unit) + missed
     if worst["verdict"] == "concern":
         return f"{words} That is worse than in the rest by {size(worst['value'], metric)}; chance "\
@@ -357,7 +359,10 @@ def _lowest(rows: dict[tuple[str, str], Json], metrics: list[str], unit: str) ->
         if len(known) >= 2:
             sign = 1 if gloss(metric).higher_is_better else -1
             worst = min(known, key=lambda r: sign * r["value"])
-            return f"Worst figure seen. {among(worst, unit=unit)}"
+            other = rows.get((str(worst["group"]), "specificity"))
+            told = metric == "sensitivity" and other and is_number(other["value"])
+            more = f" {sentence(other, unit=unit)}" if told and other else ""
+            return f"Worst figure seen. {among(worst, unit=unit)}{more}"
     return "Fewer than two groups have a figure, so they cannot be compared."
 
 

@@ -607,3 +607,11 @@ def test_thresholds_of_groups_are_told_without_counts_of_few(classifier, tmp_pat
     assert "0.310" in html
     assert "1 of 2 groups have a threshold of their own" in html
     assert few not in html
+
+
+def test_the_worst_group_is_told_with_misses_and_false_alarms(classifier):
+    exploratory = page(classifier).split(">Exploratory")[1]
+    said = exploratory[exploratory.index("Worst figure seen.") :]
+    said = said[: said.index("</p>")]
+    assert "are missed" in said
+    assert "give a false alarm" in said
