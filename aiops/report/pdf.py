@@ -9,7 +9,7 @@ from aiops.files import atomic
 
 
 def write_pdf(page: Path, path: Path) -> Path:
-    """Write an HTML page of a run as PDF; what is closed on the screen is not printed.
+    """Write an HTML page of a run as PDF; what is closed on the screen is printed too.
 
     Parameters
     ----------
