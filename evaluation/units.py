@@ -64,7 +64,7 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
     if plan.unit == "study":
         told = (*told, *_half_answered(table))
         table = _studies(table, plan)
-    notes = (*_notes(table, plan, n_lost), *told)
+    notes = (*_notes(table, plan, n_lost), *told, *_overruled(table, plan))
     table = table[table["y_true"].notna()]
     codes, names = pd.factorize(table["patient_id"], sort=True)
     # By case, so that neither figure nor bootstrap depends on the order of the rows.
@@ -269,11 +269,11 @@ def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases
             f"target '{target}': y_score is outside 0 to 1 in {outside} of {score.size} rows; a "
             "probability lies in [0, 1], anything else is score_kind 'score'"
         )
-    decided, operating_point = _decisions(part, score, failed, target, plan)
+    decided, said = _decisions(part, score, failed, target, plan)
     blocked = {}
     for metric in metrics_of("classification"):
         if metric.needs == "decision" and decided is None:
-            blocked[metric.name] = "no operating point"
+            blocked[metric.name] = said
         if metric.needs == "probability" and kind != "probability":
             blocked[metric.name] = "the score is not a probability"
     sample = Sample(
@@ -286,21 +286,47 @@ def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases
         score_kind=kind,
     )
     groups = {a: part[a].to_numpy(dtype=object) for a in plan.attributes}
-    return TargetCases(target, sample, groups, blocked, operating_point)
+    return TargetCases(target, sample, groups, blocked, "" if decided is None else said)
 
 
 def _decisions(
     part: pd.DataFrame, score: FloatArray, failed: BoolArray, target: str, plan: EvaluationPlan
 ) -> tuple[BoolArray | None, str]:
-    """Return the decision per case and how it came about, or None where there is none."""
+    """Return the decision per case and how it came about, or None and why there is none."""
     note = plan.operating_point_notes.get(target, "")
-    threshold = plan.operating_points.get(target)
-    if threshold is not None and not np.isnan(threshold):
+    threshold = _threshold(target, plan)
+    if threshold is not None:
         text = f"score >= {threshold:.6g}"
         return score >= threshold, f"{text} ({note})" if note else text
-    given = part["y_pred"].to_numpy(dtype=float)
-    if given.size and not np.isnan(given[~failed]).any():
-        if not np.isin(given[~failed], (0, 1)).all():
-            raise ValueError(f"target '{target}': y_pred must hold 0 and 1 alone")
-        return given == 1, note or "decision as supplied"
-    return None, ""
+    given = part["y_pred"].to_numpy(dtype=float)[~failed]
+    n_open = int(np.isnan(given).sum())
+    if not part.size or (n_open and n_open == given.size):
+        return None, "no operating point"
+    if n_open:
+        what = _plural(plan) if n_open > 1 else plan.unit
+        return None, f"{n_open} {what} without a decision"
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(f"target '{target}': y_pred must hold 0 and 1 alone")
+    return part["y_pred"].to_numpy(dtype=float) == 1, note or "decision as supplied"
+
+
+def _threshold(target: str, plan: EvaluationPlan) -> float | None:
+    """Return the threshold of a target, None where there is none."""
+    given = plan.operating_points.get(target)
+    return None if given is None or np.isnan(given) else given
+
+
+def _overruled(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
+    """Return a note for each target whose supplied decisions are not those of its threshold."""
+    notes = []
+    for target in plan.targets:
+        threshold = _threshold(target, plan)
+        part = table[(table["target"] == target) & ~table["failed"] & table["y_pred"].notna()]
+        if threshold is None or part.empty:
+            continue
+        n = int(((part["y_score"] >= threshold) != (part["y_pred"] == 1)).sum())
+        if n:
+            notes.append(f"{target}: y_pred differs from score >= {threshold:.6g} in {n} of "
+                         f"{len(part)} decided {_plural(plan)}; the threshold counts, y_pred does "
+                         "not.")  # fmt: skip
+    return notes

@@ -126,8 +126,24 @@ def test_decisions_may_be_supplied():
 
 
 def test_without_an_operating_point_there_are_no_decisions():
-    for pred in (np.nan, [1, np.nan, 0, 0]):
-        assert decisions(PLAN, y_pred=pred).blocked["sensitivity"] == "no operating point"
+    reasons = {"no operating point": np.nan, "1 case without a decision": [1, np.nan, 0, 0],
+               "2 cases without a decision": [1, np.nan, np.nan, 0]}  # fmt: skip
+    for reason, pred in reasons.items():
+        case = decisions(PLAN, y_pred=pred)
+        assert case.blocked["sensitivity"] == reason
+        assert case.operating_point == ""
+    failed = decisions(PLAN, y_pred=[1, np.nan, 0, 0], status=["ok", "failed", "ok", "ok"])
+    assert "sensitivity" not in failed.blocked
+
+
+def test_decisions_that_a_threshold_overrules_are_said():
+    plan = with_plan(operating_points={"a": 0.25})
+    said = ("a: y_pred differs from score >= 0.25 in 2 of 4 decided cases; the threshold counts, "
+            "y_pred does not.")  # fmt: skip
+    assert said in units_of(table(y_pred=[1, 1, 1, 1]), plan).notes
+    assert said.replace("of 4", "of 3") in units_of(table(y_pred=[1, np.nan, 1, 1]), plan).notes
+    for pred in ([0, 1, 0, 1], np.nan):
+        assert not [n for n in units_of(table(y_pred=pred), plan).notes if "y_pred" in n]
 
 
 def test_a_score_is_no_probability():
