@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from evaluation.estimates import FloatArray
+from evaluation.estimates import SMALL, FloatArray
 from evaluation.metrics import Metric
-from evaluation.statistic import Statistic
+from evaluation.statistic import Statistic, share_of_error
 from evaluation.subsets import Subset, common_share, covariance, variances
 
 N_DRAWS = 4000
@@ -76,8 +76,10 @@ def homogeneity(
     """Return what two or more groups would show if they were equal.
 
     Shares are tested by Pearson's chi-square on the effective n, by its simulated distribution
-    where counts are few; other figures by Welch's analysis of variance [1]_, and where groups
-    share patients by Wald's statistic with their covariance.
+    where counts are few; other figures by Welch's analysis of variance [1]_. Where groups share
+    patients, what each patient adds to the differences is tested: a score statistic by patient,
+    held against the beta distribution with the mean and variance it has when each patient might
+    as well have pulled the other way [2]_.
 
     Parameters
     ----------
@@ -95,6 +97,8 @@ def homogeneity(
     References
     ----------
     .. [1] Welch BL. Biometrika 1951;38:330-336. doi:10.1093/biomet/38.3-4.330
+    .. [2] Cameron AC, Gelbach JB, Miller DL. Rev Econ Stat 2008;90:414-427.
+       doi:10.1162/rest.90.3.414
     """
     variance = variances(statistics, alike=True)
     value = np.array([s.value for s in statistics])
@@ -110,9 +114,11 @@ def homogeneity(
     normal = _normals(seed, len(statistics))
     centre = _centre(value, joint)
     drawn = merit(centre + normal @ _root(joint).T, metric)
+    if not apart:
+        p = _shared(statistics, subsets, variance, centre, n_patients)
+        return Homogeneity(_range(drawn), p)
     df = np.array([np.inf if np.isfinite(s.n_effective) else s.df for s in statistics])
-    p = _welch(value, variance, df) if apart else _wald(value, joint, float(df.min()))
-    return Homogeneity(_range(drawn), p)
+    return Homogeneity(_range(drawn), _welch(value, variance, df))
 
 
 @lru_cache(maxsize=64)
@@ -154,16 +160,60 @@ def _welch(value: FloatArray, variance: FloatArray, df: FloatArray) -> float:
     return float(special.fdtrc(k - 1, (k**2 - 1) / (3 * loss), ratio))
 
 
-def _wald(value: FloatArray, joint: FloatArray, df: float) -> float:
-    """Return the p value of Wald's test of groups that share patients."""
-    inverse = np.linalg.pinv(joint, hermitian=True)
-    off = value - _centre(value, joint)
-    total, rank = float(off @ inverse @ off), np.linalg.matrix_rank(joint, hermitian=True) - 1
-    if rank < 1:
+def _shared(
+    statistics: list[Statistic],
+    subsets: list[Subset],
+    variance: FloatArray,
+    centre: float,
+    n_patients: int,
+) -> float:
+    """Return the p value of a test of groups that share patients; few patients make it larger.
+
+    With several cases each, few patients may be seen in a way that tells groups apart, and how
+    many that is shows in how unevenly they add to the statistic.
+    """
+    value = np.array([s.value for s in statistics])
+    if np.ptp(value) == 0:
+        return 1.0
+    added = np.zeros((n_patients, value.size))
+    for i, (statistic, subset) in enumerate(zip(statistics, subsets, strict=True)):
+        added[subset.patients, i] = share_of_error(statistic, centre, subset.patients.size)
+    added = added[added.any(axis=1)]
+    seen = np.square(added).sum(axis=0)
+    full = np.maximum(seen, _least_variance(statistics, variance))
+    scale = np.where(full > 0, np.sqrt(full), 1.0)
+    # Differences between groups: all that is orthogonal to their common figure.
+    apart = np.linalg.svd(1 / scale[:, None])[0][:, 1:]
+    differences = added / scale @ apart
+    lent = apart * ((full - seen) / scale**2)[:, None]
+    spread, axes = np.linalg.eigh(differences.T @ differences + apart.T @ lent)
+    kept = spread > 1e-9 * spread.max(initial=0.0)
+    unit = differences @ (axes[:, kept] / np.sqrt(spread[kept]))
+    rank = int(kept.sum())
+    leverage = np.square(unit).sum(axis=1)
+    uneven = float(np.square(leverage).sum()) / rank if rank else 1.0
+    n = (rank + 2) / uneven - 2
+    if n <= rank + 1e-9:
         return float("nan")
-    if np.isinf(df):
-        return float(special.chdtrc(rank, total))
-    return float(special.fdtrc(rank, max(df, 1.0), total / rank))
+    ratio = min(float(np.square(unit.sum(axis=0)).sum()) / n, 1.0)
+    # No test says more than all patients of n pulling one way by chance.
+    return max(float(special.betaincc(rank / 2, (n - rank) / 2, ratio)), 2.0 ** (1 - n))
+
+
+def _least_variance(statistics: list[Statistic], variance: FloatArray) -> FloatArray:
+    """Return below what the variance of a figure is never taken to be, whatever its patients show.
+
+    Four cases of four found are all near a common share of .9 and seem to have no spread.
+    """
+    out = np.zeros(variance.size)
+    share = common_share(statistics)
+    for i, statistic in enumerate(statistics):
+        spread = statistic.n_effective * share * (1 - share)
+        if statistic.n_least < SMALL or (statistic.sums is None and spread < MANY):
+            out[i] = variance[i]
+        elif np.isfinite(spread) and statistic.sums is not None:
+            out[i] = share * (1 - share) / statistic.sums[:, 1].sum()
+    return out
 
 
 def _centre(value: FloatArray, joint: FloatArray) -> float:

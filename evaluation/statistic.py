@@ -139,6 +139,39 @@ def _effective_cases(
     return total / design
 
 
+def share_of_error(statistic: Statistic, truth: float, n_patients: int) -> FloatArray:
+    """Return what each patient adds to the distance between a figure and its supposed truth.
+
+    Parameters
+    ----------
+    statistic : Statistic
+        The figure; a ratio of sums is taken apart exactly, of others the distance is shared out
+        evenly and the influence added.
+    truth : float
+        What the figure would be.
+    n_patients : int
+        Patients of the sample.
+
+    Returns
+    -------
+    ndarray, shape (n_patients,)
+        They add up to ``statistic.value - truth``.
+
+    Examples
+    --------
+    >>> who = np.array([0, 0, 1])
+    >>> one = share_of(Sample.of_patients(who), np.array([1.0, 0, 1]), np.ones(3), none="")
+    >>> share_of_error(one, 0.5, 2).round(3)
+    array([0.   , 0.167])
+    """
+    if statistic.from_sums is _ratio and statistic.sums is not None:
+        hits, counts = statistic.sums.T
+        out: FloatArray = (hits - truth * counts) / counts.sum()
+        return out
+    each = np.full(n_patients, (statistic.value - truth) / n_patients)
+    return each + statistic.influence if statistic.influence.size else each
+
+
 def share_of(
     sample: Sample, hit: FloatArray, counted: FloatArray, *, none: str, least: str = "patients"
 ) -> Statistic:

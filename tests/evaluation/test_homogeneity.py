@@ -5,7 +5,7 @@ from scipy.stats import chi2_contingency, studentized_range
 from evaluation.homogeneity import homogeneity
 from evaluation.metrics import METRICS
 from evaluation.samples import Sample
-from evaluation.subsets import Subset
+from evaluation.subsets import Subset, is_measured
 
 
 def shares(counts):
@@ -135,3 +135,55 @@ def test_the_observed_gap_lies_in_what_chance_makes():
         np.ptp([a / n for a, n in counts]) > compared(shares(counts)).high for counts in draws
     ]
     assert np.mean(beyond) == pytest.approx(0.05, abs=0.04)
+
+
+def shared(rng, n_patients, n_each, metric, *, probs=(0.25, 0.25, 0.25, 0.25), worse=0.0):
+    """Return the p value of groups of films, of which every patient has some."""
+    who = np.repeat(np.arange(n_patients), n_each)
+    ill = (rng.random(n_patients) < 0.5)[who]
+    view = rng.choice(len(probs), who.size, p=probs)
+    logit = np.where(ill, 1.5, -1.5) + 1.5 * rng.normal(size=n_patients)[who]
+    logit += 0.7 * rng.normal(size=who.size) - worse * ((view == 0) & ill)
+    score = 1 / (1 + np.exp(-logit))
+    groups = []
+    for name in range(len(probs)):
+        mine = view == name
+        patients, codes = np.unique(who[mine], return_inverse=True)
+        groups.append(Subset(Sample(
+            patient=codes, n_patients=patients.size, failed=np.zeros(mine.sum(), bool),
+            y_true=ill[mine], y_score=score[mine], y_pred=score[mine] >= 0.5,
+            values={"dice": score[mine], "present": np.ones(mine.sum())},
+        ), patients))  # fmt: skip
+    groups = [g for g in groups if is_measured(METRICS[metric].function(g.sample))]
+    statistics = [METRICS[metric].function(g.sample) for g in groups]
+    return homogeneity(statistics, groups, METRICS[metric], n_patients=n_patients, seed=(0,)).p
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "specificity", "dice"])
+@pytest.mark.parametrize(("n", "each"), [(60, 10), (40, 20), (200, 4), (20, 20)])
+def test_equal_groups_of_the_same_patients_are_called_different_one_time_in_twenty(n, each, metric):
+    rng = np.random.default_rng(19)
+    p = np.array([shared(rng, n, each, metric) for _ in range(250)])
+    assert np.mean(p < 0.05) <= 0.08
+    # Both tests of equalized odds, of which the smaller p is doubled.
+    assert np.mean(p < 0.025) <= 0.05
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "ppv", "roc_auc", "dice"])
+@pytest.mark.parametrize(("n", "each"), [(60, 10), (200, 4), (1000, 2)])
+def test_few_films_of_shared_patients_are_no_sign_of_a_difference(n, each, metric):
+    rng = np.random.default_rng(3)
+    p = np.array([shared(rng, n, each, metric, probs=(0.9, 0.06, 0.03, 0.01)) for _ in range(120)])
+    assert np.nanmean(p < 0.05) <= 0.1
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "roc_auc"])
+def test_a_difference_within_the_same_patients_is_seen(metric):
+    rng = np.random.default_rng(4)
+    p = np.array([shared(rng, 100, 10, metric, worse=1.4) for _ in range(40)])
+    assert np.mean(p < 0.05) >= 0.9
+
+
+def test_groups_of_the_same_figure_are_equal():
+    perfect = [Subset(g.sample, np.arange(30)) for g in shares([(30, 30)] * 3)]
+    assert compared(perfect).p == 1
