@@ -233,8 +233,9 @@ def _due(cases: Iterable[UseCase], day: date) -> list[Due]:
         in_use = not case.is_closed and case.state not in SET_ASIDE
         if case.expires_at and in_use:
             when = date.fromisoformat(case.expires_at)
-            what = f"approval {case.approved_by} {'lapsed' if when < day else 'lapses'}"
-            found.append(Due(when, what, owner, name, when < day))
+            has_lapsed = when <= day  # an approval holds until the day before its last
+            what = f"approval {case.approved_by} {'lapsed' if has_lapsed else 'lapses'}"
+            found.append(Due(when, what, owner, name, has_lapsed))
     return [due for due in found if due.is_overdue or (due.day - day).days <= SOON_DAYS]
 
 
