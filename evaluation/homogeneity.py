@@ -197,7 +197,7 @@ def _shared(
         return float("nan")
     ratio = min(float(np.square(unit.sum(axis=0)).sum()) / n, 1.0)
     # No test says more than all patients of n pulling one way by chance.
-    return max(float(special.betaincc(rank / 2, (n - rank) / 2, ratio)), 2.0 ** (1 - n))
+    return max(float(special.betaincc(rank / 2, (n - rank) / 2, ratio)), float(2.0 ** (1 - n)))
 
 
 def _least_variance(statistics: list[Statistic], variance: FloatArray) -> FloatArray:

@@ -215,14 +215,17 @@ def share_of_counts(
     n_effective = _effective_cases(share, hits, counts, deviation, times)
     repeated = bool(counts.max() > 1)
     correction = few_correction(n_patients) if repeated else 1.0
+    # Many cases of few patients, or of few that have most of them, are few to draw from.
+    worth = effective_count(counts, times)
+    few = min(worth, n_effective) < FEW or n_effective * min(share, 1 - share) < SMALL
     return Statistic(
         value=share,
         influence=deviation / total * np.sqrt(times * correction),
         n_effective=n_effective,
-        df=max(effective_count(counts, times) - 1, 1.0) if repeated else float("inf"),
+        df=max(worth - 1, 1.0) if repeated else float("inf"),
         n_least=n_patients,
         least=least,
-        few=n_effective < FEW or n_effective * min(share, 1 - share) < SMALL,
+        few=few,
         method="Wilson on effective n",
         sums=np.column_stack([hits, counts]),
         from_sums=_ratio,

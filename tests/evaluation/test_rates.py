@@ -181,3 +181,33 @@ def test_what_is_odd_is_named(more, words):
     given = {"y_true": [0, 1, 1], "y_pred": [0, 1, 0], "groups": np.array(["a", "b", "a"])}
     with pytest.raises(ValueError, match=words):
         group_rates(**(given | more))
+
+
+@pytest.mark.parametrize(
+    "films",
+    [np.r_[np.full(3, 100), np.full(97, 2)], np.full(12, 200), np.full(15, 50), np.full(20, 50)],
+    ids=["three patients with most films", "12 × 200", "15 × 50", "20 × 50"],
+)
+def test_shares_of_few_or_uneven_patients_are_covered(films):
+    rng = np.random.default_rng(5)
+    who = np.repeat(np.arange(films.size), films)
+    held, n_times = 0, 250
+    for i in range(n_times):
+        hit = rng.random(who.size) < rng.beta(4, 1, films.size)[who]
+        table = group_rates(
+            np.ones(who.size, bool), hit, np.full(who.size, "a"), patient_id=who, n_boot=100,
+            seed=i,
+        )  # fmt: skip
+        row = table[table["metric"] == "sensitivity"].iloc[0]
+        # A bootstrap of so few patients is too narrow.
+        assert row["method"] == "Wilson on effective n"
+        held += row["low"] <= 0.8 <= row["high"]
+    assert held / n_times >= 0.93
+
+
+def test_thirty_patients_are_drawn_again():
+    rng = np.random.default_rng(6)
+    who = np.repeat(np.arange(40), 10)
+    hit = rng.random(400) < rng.beta(4, 1, 40)[who]
+    table = group_rates(np.ones(400, bool), hit, np.full(400, "a"), patient_id=who)
+    assert table.loc[table["metric"] == "sensitivity", "method"].iloc[0].startswith("bootstrap")
