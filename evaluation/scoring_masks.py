@@ -21,7 +21,7 @@ from evaluation.segmentation import (
     OVERLAPS,
     with_mean_rows,
 )
-from evaluation.units import require_expected
+from evaluation.units import patient_ids, require_expected
 
 SEGMENTATION_COLUMNS = (
     "case_id", "patient_id", "split", "structure", "metric", "value", "unit", "outcome",
@@ -115,17 +115,17 @@ def checked_case_metrics(case_metrics: pd.DataFrame, plan: EvaluationPlan) -> pd
     for column in ("case_id", "patient_id"):
         if table[column].isna().any():
             raise ValueError(f"{column} is missing in {int(table[column].isna().sum())} rows")
-        table[column] = table[column].astype(str)
+    table["case_id"] = table["case_id"].astype(str)
     n_twice = int(table.duplicated(["case_id", "structure", "metric"]).sum())
     if n_twice:
         raise ValueError(f"{n_twice} rows repeat a case_id, structure and metric")
+    table["patient_id"] = patient_ids(table)
     for attribute in plan.attributes:
         table[attribute] = group_labels(
             table[attribute], table["patient_id"], per_case=attribute in plan.per_case
         )
     table = table[(table["split"] == plan.split) & table["structure"].isin([*plan.targets, MEAN])]
     require_expected(table, plan, "structure", "outcome 'failed'")
-    _possible(table, plan)
     _possible(table, plan)
     table = table.sort_values(["case_id", "structure", "metric"], ignore_index=True)
     return with_mean_rows(table, plan.missing)

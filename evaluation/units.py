@@ -81,11 +81,11 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
     for column in ("case_id", "patient_id", "split", "target"):
         if table[column].isna().any():
             raise ValueError(f"{column} is missing in {int(table[column].isna().sum())} rows")
-    for column in ("case_id", "patient_id"):
-        table[column] = table[column].astype(str)
+    table["case_id"] = table["case_id"].astype(str)
     n_twice = int(table.duplicated(["case_id", "target"]).sum())
     if n_twice:
         raise ValueError(f"{n_twice} rows repeat a case_id and target; each must stand once")
+    table["patient_id"] = patient_ids(table)
     odd = sorted(set(table["status"].unique()) - set(STATUSES), key=str)
     if odd:
         raise ValueError(f"status {odd} is none of {STATUSES}")
@@ -106,6 +106,31 @@ def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
         table["study_id"].notna(), table["case_id"]
     ).astype(str)  # fmt: skip
     return table
+
+
+def patient_ids(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return whose case each row is, spaces around the id ignored.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``case_id`` and ``patient_id``, neither missing.
+
+    Raises
+    ------
+    ValueError
+        If a case belongs to two patients: its rows under two targets say so.
+
+    Examples
+    --------
+    >>> patient_ids(pd.DataFrame({"case_id": ["a", "b"], "patient_id": ["p1", "p1 "]})).tolist()
+    ['p1', 'p1']
+    """
+    found = table["patient_id"].astype(str).str.strip()
+    of_two = found.groupby(table["case_id"]).nunique() > 1
+    if of_two.any():
+        raise ValueError(f"{int(of_two.sum())} case_id belong to more than one patient_id")
+    return found
 
 
 def _numbers(values: "pd.Series[float]", name: str) -> "pd.Series[float]":

@@ -172,7 +172,10 @@ def test_unknown_patients_are_said_in_every_method():
 
 
 def test_several_targets_may_have_several_cases():
-    two = pd.concat([cohort(), cohort(400, seed=2).assign(target="mass")])
+    other = cohort(400, seed=2).assign(target="mass")
+    for column in ("case_id", "patient_id"):  # of another hospital: an id is one case, one person
+        other[column] = "b" + other[column]
+    two = pd.concat([cohort(), other])
     plan = replace(PLAN, targets=("effusion", "mass"), primary_targets=("mass",))
     found = evaluate_classification(two, plan)
     assert overall(found, "roc_auc", target="mass")["n_cases"] == 400

@@ -210,3 +210,16 @@ def test_an_absent_structure_counts_as_the_plan_says():
     table.loc[part & (table["metric"] == "dice"), "value"] = np.nan
     with pytest.raises(ValueError, match="counts as overlap 1 and distance 0"):
         evaluate_segmentation(table, perfect)
+
+
+def test_a_case_has_one_patient_and_an_id_no_spaces():
+    table = masks(20)
+    right = table["structure"] == "right"
+    spaced = table.assign(patient_id=table["patient_id"].where(right, table["patient_id"] + " "))
+    found = evaluate_segmentation(spaced, SEG)
+    pd.testing.assert_frame_equal(found.metrics, evaluate_segmentation(table, SEG).metrics)
+    other = table.assign(
+        patient_id=table["patient_id"].mask(right & (table["case_id"] == "c003"), "p999")
+    )
+    with pytest.raises(ValueError, match="1 case_id belong to more than one patient_id"):
+        evaluate_segmentation(other, SEG)

@@ -245,3 +245,15 @@ def test_no_row_of_a_target_has_a_reason():
     for name, rows in found.tables.items():
         if "state" in rows:
             assert not (rows["state"] == "ok").any(), name
+
+
+def test_spaces_around_an_id_make_no_patient():
+    units = units_of(table(patient_id=["p1", "p1 ", " p2", "p2"]), PLAN)
+    assert units.n_patients == 2
+    pd.testing.assert_frame_equal(units.tables["a"], units_of(table(), PLAN).tables["a"])
+
+
+def test_a_case_of_two_patients_is_an_error():
+    both = pd.concat([table(), table(target="b", patient_id=["p1", "p2", "p2", "p2"])])
+    with pytest.raises(ValueError, match="1 case_id belong to more than one patient_id"):
+        units_of(both, with_plan(targets=("a", "b")))
