@@ -56,6 +56,10 @@ ABOUT_WELL = ("specificity", "false_positive_rate")
 _NAN = float("nan")
 
 
+Sides = tuple[BoolArray, BoolArray]
+"""Which cases of a stratum are of the group, and which of the rest."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One group against the rest, and what is held alike between them."""
@@ -80,6 +84,7 @@ class Adjusted:
     n_patients: int = 0
     n_cases: int = 0
     n_dropped: int = 0
+    explained: float = _NAN
     method: str = ""
     state: str = NOT_ESTIMABLE
     reason: str = ""
@@ -92,6 +97,7 @@ class _Stratum:
     sides: tuple[Subset, Subset]
     statistics: tuple[Statistic, Statistic]
     weight: float
+    inside: Sides
 
 
 def adjusted_table(evaluated: "Evaluated") -> pd.DataFrame:
@@ -99,9 +105,11 @@ def adjusted_table(evaluated: "Evaluated") -> pd.DataFrame:
 
     One row per primary target, looked-at metric with a better direction, group and attribute of
     ``plan.adjust_for``: the attributes named in advance adjusted for it, and it adjusted for each
-    of them. ``explained`` is the share of the crude gap that goes with the case mix, nan where the
-    crude interval holds 0. Strata that only one side has say nothing of the gap, nor do cases of
-    which the adjusted attribute is not recorded: they are counted in ``n_dropped``.
+    of them. Strata that only one side has say nothing of the gap, nor do cases of which the
+    adjusted attribute is not recorded: they are counted in ``n_dropped``. ``explained`` is the
+    share of the crude gap of the cases left that goes with the case mix. It is nan where that gap
+    or the crude one of all cases may be 0 or they point different ways, and where more than half
+    of the cases of the group or of the rest were left out, which the reason then says.
     """
     rows: list[dict[str, object]] = []
     gaps = evaluated.gaps
@@ -117,11 +125,15 @@ def adjusted_table(evaluated: "Evaluated") -> pd.DataFrame:
             if m.name not in case.blocked and m.higher_is_better is not None
         ]
         for question in _questions(case, evaluated.plan):
-            strata = _strata(case, question, evaluated.n_patients)
+            strata = [
+                (inside, _subsets(case, inside, evaluated.n_patients))
+                for inside in _strata(case, question)
+            ]
             for metric in metrics:
-                found = _adjusted(case, metric, question, strata, evaluated)
                 key = (case.target, metric.name, question.attribute, question.group)
-                rows.append(_row(key, question, found, crude.get(key)))
+                before = crude.get(key, np.full(3, _NAN))
+                found = _adjusted(case, metric, question, strata, evaluated, before)
+                rows.append(_row(key, question, found, before))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -140,7 +152,7 @@ def _questions(case: TargetCases, plan: EvaluationPlan) -> Iterator[Question]:
                 yield Question(attribute, group, held)
 
 
-def _strata(case: TargetCases, question: Question, n_patients: int) -> list[tuple[Subset, Subset]]:
+def _strata(case: TargetCases, question: Question) -> list[Sides]:
     """Return group and rest in each stratum; either may be empty."""
     labels = case.groups[question.attribute]
     known = ~np.isin(labels, UNSURE)
@@ -150,8 +162,12 @@ def _strata(case: TargetCases, question: Question, n_patients: int) -> list[tupl
     for name in sorted(set(zip(*(part[told] for part in held), strict=True))):
         inside = told & _all_equal(held, name)
         own = inside & (labels == question.group)
-        out.append((subset_of(case, own, n_patients), subset_of(case, inside & ~own, n_patients)))
+        out.append((own, inside & ~own))
     return out
+
+
+def _subsets(case: TargetCases, inside: Sides, n_patients: int) -> tuple[Subset, Subset]:
+    return subset_of(case, inside[0], n_patients), subset_of(case, inside[1], n_patients)
 
 
 def _all_equal(held: list[GroupArray], name: tuple[str, ...]) -> BoolArray:
@@ -164,22 +180,23 @@ def _adjusted(
     case: TargetCases,
     metric: Metric,
     question: Question,
-    strata: list[tuple[Subset, Subset]],
+    strata: list[tuple[Sides, tuple[Subset, Subset]]],
     evaluated: "Evaluated",
+    crude: FloatArray,
 ) -> Adjusted:
     labels = case.groups[question.attribute]
     n_known = int((~np.isin(labels, UNSURE)).sum())
-    both = [s for s in (_stratum(case, metric, sides) for sides in strata) if s is not None]
+    n_own = int((labels == question.group).sum())
+    both = [s for s in (_stratum(case, metric, *part) for part in strata) if s is not None]
     if not both:
-        empty = not any(own.patients.size for own, _ in strata)
+        empty = not any(own.patients.size for _, (own, _) in strata)
         return Adjusted(
             n_dropped=n_known,
             reason=f"not estimable: {question.held} was not recorded" if empty
             else f"not estimable: no {question.held} with figures of both sides",
         )  # fmt: skip
-    n_kept = sum(
-        s.patient.size for kept in both for s in (kept.sides[0].sample, kept.sides[1].sample)
-    )
+    kept_own, kept_rest = (sum(kept.sides[i].sample.patient.size for kept in both) for i in (0, 1))
+    n_kept = kept_own + kept_rest
     value, variance, df = _gap(both, metric, evaluated.n_patients)
     if not np.isfinite(variance):
         return Adjusted(
@@ -188,28 +205,71 @@ def _adjusted(
     half = float(critical(two_sided_z(evaluated.plan.level), df)) * np.sqrt(variance)
     least = [sum(kept.statistics[i].n_least for kept in both) for i in (0, 1)]
     small = [n for n in ("the group", "the rest") if least[n == "the rest"] < SMALL]
-    reason = f"fewer than {SMALL} patients of {' and of '.join(small)} in these strata"
+    reasons = []
+    if small:
+        reasons.append(f"fewer than {SMALL} patients of {' and of '.join(small)} in these strata")
+    most = [
+        name
+        for name, n, all_of in (
+            ("the group", kept_own, n_own), ("the rest", kept_rest, n_known - n_own),
+        )
+        if n < all_of / 2
+    ]  # fmt: skip
+    if most:
+        reasons.append(
+            f"{n_known - n_kept} of {n_known} cases left out, more than half of "
+            f"{' and of '.join(most)}: not told how much {question.held} explains"
+        )
+    share = _NAN if most else _explained(case, metric, both, value, crude, evaluated)
     own = np.unique(np.concatenate([kept.sides[0].patients for kept in both]))
     return Adjusted(
         value=value,
         low=value - half,
         high=value + half,
         n_patients=own.size,
-        n_cases=sum(kept.sides[0].sample.patient.size for kept in both),
+        n_cases=kept_own,
         n_dropped=n_known - n_kept,
+        explained=share,
         method=f"direct standardisation over {len(both)} of {len(strata)} strata of "
         f"{question.held}, weights of {_about(metric)}, linearised by patient",
         state=SMALL_N if small else OK,
-        reason=reason if small else "",
+        reason="; ".join(reasons),
     )
 
 
-def _stratum(case: TargetCases, metric: Metric, sides: tuple[Subset, Subset]) -> _Stratum | None:
+def _explained(
+    case: TargetCases,
+    metric: Metric,
+    strata: list[_Stratum],
+    adjusted: float,
+    crude: FloatArray,
+    evaluated: "Evaluated",
+) -> float:
+    """Return how much of the crude gap of the same cases goes with the case mix.
+
+    Of a gap that may be none there is nothing to explain; nor is one explained by leaving out the
+    cases that made it.
+    """
+    own, rest = (np.logical_or.reduce([s.inside[i] for s in strata]) for i in (0, 1))
+    sides = _subsets(case, (own, rest), evaluated.n_patients)
+    pooled = _stratum(case, metric, (own, rest), sides)
+    if pooled is None:
+        return _NAN
+    value, variance, df = _gap([pooled], metric, evaluated.n_patients)
+    half = float(critical(two_sided_z(evaluated.plan.level), df)) * np.sqrt(variance)
+    _, low, high = crude
+    lasts = (value + half < 0 and high < 0) or (value - half > 0 and low > 0)
+    return 1 - adjusted / value if lasts else _NAN
+
+
+def _stratum(
+    case: TargetCases, metric: Metric, inside: Sides, sides: tuple[Subset, Subset]
+) -> _Stratum | None:
     """Return a stratum in which both sides have a figure, else None."""
     own, rest = (statistic_in(case, metric, side) for side in sides)
     if not (is_measured(own) and is_measured(rest)):
         return None
-    return _Stratum(sides, (own, rest), sum(_counted(metric, s) for s in sides))
+    return _Stratum(sides, (own, rest), sum(_counted(metric, s) for s in sides), inside)
 
 
 def _about(metric: Metric) -> str:
@@ -264,11 +324,9 @@ def _row(
     key: tuple[str, str, str, str],
     question: Question,
     found: Adjusted,
-    crude: FloatArray | None,
+    crude: FloatArray,
 ) -> dict[str, object]:
-    before, low, high = crude if crude is not None else np.full(3, _NAN)
-    # Of a gap that may be none there is nothing to explain.
-    tells = (low > 0 or high < 0) and np.isfinite(found.value)
+    before, low, high = crude
     return {
         "target": key[0],
         "metric": key[1],
@@ -281,6 +339,5 @@ def _row(
         "adjusted": found.value,
         "adjusted_low": found.low,
         "adjusted_high": found.high,
-        "explained": 1 - found.value / before if tells else _NAN,
         **{k: v for k, v in vars(found).items() if k not in ("value", "low", "high")},
     }

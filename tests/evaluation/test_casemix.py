@@ -100,6 +100,43 @@ def test_a_stratum_of_one_side_is_dropped_and_counted():
     assert row["n_cases"] == (table["ethnicity"] == "b").sum()
 
 
+def test_a_gap_is_not_explained_by_leaving_its_cases_out():
+    # Nine in ten were examined where only their own sex was; where both were, they are alike.
+    i = np.arange(4000)
+    sex = np.where(i % 2 == 1, "b", "a")
+    scanner = np.where(i % 20 < 2, "both", np.where(sex == "b", "worn", "new"))
+    ill = (i // 20) % 2 == 0
+    hit = np.where(scanner == "worn", (i // 40) % 2 == 0, (i // 40) % 10 != 0)
+    table = pd.DataFrame({
+        "case_id": [f"c{k:05}" for k in i], "patient_id": i.astype(str), "split": "test",
+        "target": "fracture", "y_true": ill.astype(float), "y_score": 0.5, "score_kind": "score",
+        "y_pred": np.where(ill, hit, False).astype(float), "status": "ok", "ethnicity": sex,
+        "scanner": scanner,
+    })  # fmt: skip
+    row = adjusted(table).loc[("sensitivity", "ethnicity", "b")]
+    assert row["crude_high"] < -0.3
+    assert row["adjusted"] == pytest.approx(0, abs=1e-9)
+    assert row["n_dropped"] == 3600
+    assert np.isnan(row["explained"])
+    assert row["reason"] == (
+        "3600 of 4000 cases left out, more than half of the group and of the rest: "
+        "not told how much scanner explains"
+    )
+
+
+def test_what_is_explained_is_of_the_cases_left():
+    table = cohort(np.random.default_rng(6), 3000)
+    lost = (table["scanner"] == "new") & (table["ethnicity"] == "b")
+    table = table[~lost]
+    row = adjusted(table).loc[("sensitivity", "ethnicity", "b")]
+    kept = table[(table["scanner"] != "new") & (table["y_true"] == 1)]
+    rates = kept.groupby(kept["ethnicity"] == "b")["y_pred"].mean()
+    assert row["n_dropped"] > 0
+    assert row["crude"] != pytest.approx(rates[True] - rates[False], abs=0.01)
+    assert row["explained"] == pytest.approx(1 - row["adjusted"] / (rates[True] - rates[False]))
+    assert row["reason"] == ""
+
+
 def test_without_overlap_nothing_can_be_told_apart():
     table = cohort(np.random.default_rng(2)).query("(ethnicity == 'b') == (scanner == 'worn')")
     row = adjusted(table).loc[("sensitivity", "ethnicity", "b")]
