@@ -106,17 +106,30 @@ def test_chance_is_told_as_simulated(n, each):
     assert 0.02 <= np.mean(beyond) <= 0.09
 
 
-def test_the_interval_is_by_patient():
+def test_there_is_no_interval_only_what_a_perfect_tool_would_show():
+    # There was one: of a calibrated tool, whose error is 0, it held the truth in 3 of 10 samples.
+    rng = np.random.default_rng(2)
+    beyond = []
+    for _ in range(300):
+        p = rng.random(100)
+        y = rng.random(100) < p
+        got = expected_calibration_error(y, p, patient_id=np.arange(100))
+        assert np.isnan([got.found.low, got.found.high]).all()
+        assert got.found.method.startswith("no interval: chance alone makes an error")
+        beyond.append(got.found.value > got.expected_high)
+    assert np.mean(beyond) <= 0.08
+
+
+def test_the_error_and_its_chance_are_by_patient():
     rng = np.random.default_rng(2)
     p = rng.random(300)
     y = rng.random(300) < p**3
-    single = expected_calibration_error(y, p, patient_id=np.arange(300)).found
+    single = expected_calibration_error(y, p, patient_id=np.arange(300))
     who = np.tile(np.arange(300), 4)
-    copied = expected_calibration_error(np.tile(y, 4), np.tile(p, 4), patient_id=who).found
-    assert (copied.value, copied.low, copied.high) == pytest.approx(
-        (single.value, single.low, single.high)
-    )
-    assert single.low < single.value < single.high
+    copied = expected_calibration_error(np.tile(y, 4), np.tile(p, 4), patient_id=who)
+    assert copied.found.value == pytest.approx(single.found.value)
+    # Copies say nothing new: chance makes as much of four times the cases.
+    assert copied.expected == pytest.approx(single.expected, rel=0.05)
 
 
 def test_influence_is_the_derivative_by_a_patients_weight():
@@ -177,6 +190,8 @@ def test_the_tables_hold_all_cases_and_named_groups_of_the_claim():
     keys = list(zip(table["target"], table["attribute"], table["group"], strict=True))
     assert keys == [("a", "all", "all"), ("a", "sex", "F"), ("a", "sex", "M"), ("b", "all", "all")]
     assert (table["state"] == "ok").all()
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert table[["ece", "expected", "expected_high"]].notna().all(axis=None)
     assert table.loc[0, "reason"] == "3 failed cases have no probability and are left out"
     assert table.loc[0, "n_cases"] == 197
     assert table.loc[0, "n_cases"] == table.loc[1:2, "n_cases"].sum()
