@@ -26,7 +26,8 @@ def group_labels(
     Parameters
     ----------
     values : Series
-        Group names as recorded, spaces around them ignored; missing where they are not.
+        Group names as recorded, spaces around them ignored, numbers and flags as they are
+        written (2.0 is ``2``); missing where they are not.
     patient_id : Series
         Whose case it is.
     per_case : bool
@@ -38,6 +39,12 @@ def group_labels(
     -------
     ndarray of str
         Group names, ``not recorded`` and ``conflicting`` among them.
+
+    Raises
+    ------
+    ValueError
+        If a name begins with a bracket, as rows that sum up the groups do in shared tables:
+        its counts would not be hidden where they are small.
 
     Examples
     --------
@@ -59,9 +66,17 @@ def group_labels(
 def _trimmed(values: "pd.Series[str]") -> "pd.Series[str]":
     """Return the names without spaces around them: " F" and "F" are one group."""
     codes, names = pd.factorize(values.astype(object))
-    short = [n.strip() if isinstance(n, str) else n for n in names]
+    short = [_name(n) for n in names]
+    for name in short:
+        if name.startswith("("):
+            raise ValueError(f"group '{name}' begins with a bracket, as summaries of groups do")
     out = np.array([*short, None], dtype=object)[codes]
     return pd.Series(out, index=values.index, dtype=object)
+
+
+def _name(value: object) -> str:
+    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if is_whole else str(value).strip()  # type: ignore[call-overload]
 
 
 def group_order(names: Iterable[str]) -> list[str]:

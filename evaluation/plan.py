@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from evaluation.detection import LESION_METRICS
+from evaluation.groups import ALL
 from evaluation.metrics import METRICS
 from evaluation.missing import MissingStructure
 from evaluation.segmentation import MEAN
@@ -15,6 +16,16 @@ METRIC_COLUMNS = [
     "n_patients", "n_cases", "n_positive", "n_failed", "value", "low", "high", "low_linearised",
     "high_linearised", "method", "state", "definition", "reason",
 ]  # fmt: skip
+
+
+OWN_COLUMNS = frozenset(
+    (
+        ALL, "case_id", "study_id", "patient_id", "patient", "split", "target", "failed", "y_true",
+        "y_score", "score_kind", "y_pred", "status", "structure", "metric", "value", "unit",
+        "outcome",
+    )
+)  # fmt: skip
+"""Columns of our own tables, and the name of all cases: no attribute may be called so."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,9 @@ class EvaluationPlan:
             )
         known_targets = {*self.targets, MEAN} if self.task == "segmentation" else {*self.targets}
         _among("primary_targets", self.primary_targets, known_targets)
+        own = sorted(OWN_COLUMNS & set(self.attributes))
+        if own:
+            raise ValueError(f"attributes {own} are called like columns of our own tables")
         _among("prespecified", self.prespecified, set(self.attributes))
         _among("per_case", self.per_case, set(self.attributes))
         _among("reasons", tuple(self.reasons), set(self.prespecified))

@@ -244,9 +244,9 @@ def _half_answered(table: pd.DataFrame) -> list[str]:
         failed = part.groupby("study_id")["failed"]
         n_failed = failed.sum()[failed.any() & ~failed.all()]
         if len(n_failed):
-            notes.append(f"{target}: {len(n_failed)} of {len(failed)} studies have failed or "
-                         f"refused cases ({int(n_failed.sum())}) and are judged by their others; "
-                         "they do not count as failed.")  # fmt: skip
+            notes.append(f"{target}: in {len(n_failed)} of {len(failed)} studies, "
+                         f"{int(n_failed.sum())} cases failed or were refused; these studies are "
+                         "judged by their other cases and do not count as failed.")  # fmt: skip
     return notes
 
 
@@ -352,6 +352,6 @@ def _overruled(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
         n = int(((part["y_score"] >= threshold) != (part["y_pred"] == 1)).sum())
         if n:
             notes.append(f"{target}: y_pred differs from score >= {threshold:.6g} in {n} of "
-                         f"{len(part)} decided {_plural(plan)}; the threshold counts, y_pred does "
+                         f"{len(part)} {_plural(plan)}; the threshold counts, y_pred does "
                          "not.")  # fmt: skip
     return notes

@@ -29,6 +29,8 @@ def test_a_plan_that_fits():
         ({"margin": 0.0}, "margin 0.0 must be above 0"),
         ({"level": 95.0}, r"level 95.0 in \(0, 1\)"),
         ({"n_boot": 10}, "n_boot 10 >= 100"),
+        ({"attributes": ("failed", "sex")}, r"attributes \['failed'\] are called like columns"),
+        ({"attributes": ("patient", "all")}, r"attributes \['all', 'patient'\] are called like"),
     ],
 )
 def test_a_plan_that_does_not_fit_says_why(more, words):

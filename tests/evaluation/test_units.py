@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation import EvaluationPlan
+from evaluation import EvaluationPlan, evaluate_classification
 from evaluation.units import target_cases, units_of
 
 PLAN = EvaluationPlan(
@@ -45,8 +45,8 @@ def test_a_study_fails_when_all_of_it_failed():
     assert rows["failed"].tolist() == [False, True]
     assert rows["y_score"].iloc[0] == 0.6
     assert "1 of 2 studies failed or were refused" in " ".join(units.notes)
-    said = ("a: 1 of 2 studies have failed or refused cases (1) and are judged by their others; "
-            "they do not count as failed.")  # fmt: skip
+    said = ("a: in 1 of 2 studies, 1 cases failed or were refused; these studies are judged by "
+            "their other cases and do not count as failed.")  # fmt: skip
     assert said in units.notes
 
 
@@ -55,8 +55,8 @@ def test_failed_films_are_said_where_no_study_failed():
     units = units_of(table(status=status, sex="F"), with_plan(unit="study"))
     assert not units.tables["a"]["failed"].any()
     assert units.notes == (
-        "a: 2 of 2 studies have failed or refused cases (2) and are judged by their others; they "
-        "do not count as failed.",
+        "a: in 2 of 2 studies, 2 cases failed or were refused; these studies are judged by their "
+        "other cases and do not count as failed.",
     )
 
 
@@ -138,7 +138,7 @@ def test_without_an_operating_point_there_are_no_decisions():
 
 def test_decisions_that_a_threshold_overrules_are_said():
     plan = with_plan(operating_points={"a": 0.25})
-    said = ("a: y_pred differs from score >= 0.25 in 2 of 4 decided cases; the threshold counts, "
+    said = ("a: y_pred differs from score >= 0.25 in 2 of 4 cases; the threshold counts, "
             "y_pred does not.")  # fmt: skip
     assert said in units_of(table(y_pred=[1, 1, 1, 1]), plan).notes
     assert said.replace("of 4", "of 3") in units_of(table(y_pred=[1, np.nan, 1, 1]), plan).notes
@@ -236,8 +236,6 @@ def test_a_label_that_never_occurs_has_a_reason(label, reason):
 
 
 def test_no_row_of_a_target_has_a_reason():
-    from evaluation import evaluate_classification
-
     found = evaluate_classification(table(split="train"), with_plan(n_boot=100))
     assert set(found.metrics["state"]) == {"not_estimable"}
     assert (found.metrics["reason"] != "").all()
@@ -257,3 +255,18 @@ def test_a_case_of_two_patients_is_an_error():
     both = pd.concat([table(), table(target="b", patient_id=["p1", "p2", "p2", "p2"])])
     with pytest.raises(ValueError, match="1 case_id belong to more than one patient_id"):
         units_of(both, with_plan(targets=("a", "b")))
+
+
+def test_groups_may_be_numbers_and_flags():
+    # A table read from parquet has a flag as bool, a count with gaps as float.
+    given = {"sex": [True, True, False, False], "view": [1.0, 2.0, np.nan, 2.0]}
+    rows = units_of(table(**given), PLAN).tables["a"]
+    assert rows["sex"].tolist() == ["True", "True", "False", "False"]
+    assert rows["view"].tolist() == ["1", "2", "not recorded", "2"]
+    found = evaluate_classification(table(**given), with_plan(n_boot=100)).metrics
+    assert set(found["group"]) == {"all", "True", "False", "1", "2", "not recorded"}
+
+
+def test_a_group_called_like_a_summary_is_an_error():
+    with pytest.raises(ValueError, match=r"group '\(other\)' begins with a bracket"):
+        units_of(table(sex=["(other)", "(other)", "M", "M"]), PLAN)
