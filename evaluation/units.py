@@ -20,11 +20,15 @@ STATUSES = ("ok", "failed", "refused")
 
 @dataclass(frozen=True)
 class Units:
-    """What is judged: a table per target, and what a reader must know about it."""
+    """What is judged: a table per target, and what a reader must know about it.
+
+    ``unread`` are the targets that have cases, none of them with a reference.
+    """
 
     tables: dict[str, pd.DataFrame]
     n_patients: int
     notes: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
 
 
 def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
@@ -65,13 +69,16 @@ def units_of(predictions: pd.DataFrame, plan: EvaluationPlan) -> Units:
         told = (*told, *_half_answered(table))
         table = _studies(table, plan)
     notes = (*_notes(table, plan, n_lost), *told, *_overruled(table, plan))
+    unread = set(table["target"])
     table = table[table["y_true"].notna()]
+    unread -= set(table["target"])
     codes, names = pd.factorize(table["patient_id"], sort=True)
     # By case, so that neither figure nor bootstrap depends on the order of the rows.
     by_case = table.assign(patient=codes).sort_values("case_id", kind="stable")
     parts = dict(iter(by_case.groupby("target", sort=False)))
     empty = by_case.iloc[:0]
-    return Units({t: parts.get(t, empty) for t in plan.targets}, len(names), notes)
+    tables = {t: parts.get(t, empty) for t in plan.targets}
+    return Units(tables, len(names), notes, frozenset(unread))
 
 
 def _checked(predictions: pd.DataFrame, plan: EvaluationPlan) -> pd.DataFrame:
@@ -301,6 +308,8 @@ def target_cases(units: Units, target: str, plan: EvaluationPlan) -> TargetCases
             blocked[metric.name] = said
         if metric.needs == "probability" and kind != "probability":
             blocked[metric.name] = "the score is not a probability"
+        if target in units.unread:
+            blocked[metric.name] = "no case has a reference"
     sample = Sample(
         patient=part["patient"].to_numpy(dtype=np.int64),
         n_patients=units.n_patients,

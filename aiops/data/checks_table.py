@@ -193,8 +193,13 @@ def has_ambiguous_zero(values: NDArray[np.float64]) -> bool:
 
 
 def check_outcomes(cases: Cases) -> Iterator[Finding]:
-    """Yield outcomes that are missing, of one class, or that merge several values into absent."""
+    """Yield outcomes that are missing, of one class, or merge several values into absent."""
     experiment = cases.experiment
+    subsets = subset_of(cases)
+    # A ready-made test part says which cases will be scored; one that is drawn may hold any.
+    is_made = "test" in subsets.values()
+    part = [not is_made or subsets[n] == "test" for n in cases.frame["case_id"]]
+    scored = np.array(part, bool)
     for name, target in experiment.findings.items():
         yield from _check_outcome_values(name, target, cases.outcome_values.get(name, {}))
         y = cases.frame[f"y:{name}"]
@@ -204,6 +209,13 @@ def check_outcomes(cases: Cases) -> Iterator[Finding]:
                 case_id=case_id,
                 file=target.label,
                 detail=f"{name} is not recorded",
+            )
+        if scored.any() and y[scored].isna().all():
+            where = f"in none of the {int(scored.sum())} cases"
+            yield finding(
+                "OUTCOME_NEVER_KNOWN",
+                file=target.label,
+                detail=f"{name} is recorded {where}{' of the test part' if is_made else ''}",
             )
         if y.notna().any() and y.dropna().nunique() == 1:
             every = "present" if y.dropna().iloc[0] == 1 else "absent"

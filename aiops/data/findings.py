@@ -257,6 +257,12 @@ _CODES = (
         "Add the outcome, or leave the case out.",
     ),
     Code(
+        "OUTCOME_NEVER_KNOWN",
+        "stop",
+        "No case that would be scored has a reference standard, so that no figure could be made.",
+        "Look whether targets.label is the right column; add the outcomes, or drop the target.",
+    ),
+    Code(
         "OUTCOME_ONE_CLASS",
         "note",
         "All cases have the same outcome, so that nothing can be learnt or told apart.",

@@ -270,3 +270,12 @@ def test_groups_may_be_numbers_and_flags():
 def test_a_group_called_like_a_summary_is_an_error():
     with pytest.raises(ValueError, match=r"group '\(other\)' begins with a bracket"):
         units_of(table(sex=["(other)", "(other)", "M", "M"]), PLAN)
+
+
+def test_no_reference_at_all_is_the_reason():
+    found = evaluate_classification(table(y_true=np.nan), with_plan(n_boot=100))
+    assert set(found.metrics["state"]) == {"not_estimable"}
+    assert set(found.metrics["reason"]) == {"no case has a reference"}
+    assert found.notes == ("a: 4 of 4 cases have no reference and are not scored.",
+                           "sex: patients with more than one value are the group 'conflicting'.",
+                           )  # fmt: skip

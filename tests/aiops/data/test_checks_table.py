@@ -139,6 +139,30 @@ def test_outcomes_that_are_missing_or_merged_are_told(make):
     assert "uncertain" in other.remedy
 
 
+def test_an_outcome_that_nobody_wrote_down_stops(make):
+    rows = make.rows()
+    rows["later"] = ""
+    targets = {n: {"label": n, "positive": [1]} for n in ("ill", "later")}
+    report = audit(make.cases(rows, targets=targets))
+    (found,) = of(report, "OUTCOME_NEVER_KNOWN")
+    assert (found.file, found.detail) == ("later", "later is recorded in none of the 60 cases")
+    assert not report.clean
+    rows.loc[0, "later"] = "1"
+    assert not of(audit(make.cases(rows, targets=targets)), "OUTCOME_NEVER_KNOWN")
+
+
+def test_an_outcome_that_nobody_wrote_down_in_the_test_part_stops(make):
+    rows = make.rows().astype(object)
+    rows["part"] = ["test" if i >= 40 else "train" for i in range(60)]
+    rows.loc[rows["part"] == "test", "ill"] = ""
+    rule = {"by": "column", "column": "part", "test": ["test"]}
+    report = audit(make.cases(rows, split=rule))
+    (found,) = of(report, "OUTCOME_NEVER_KNOWN")
+    assert found.detail == "ill is recorded in none of the 20 cases of the test part"
+    assert not report.clean
+    assert not of(audit(make.cases(rows)), "OUTCOME_NEVER_KNOWN")
+
+
 def test_an_outcome_of_one_class_stops_where_the_claim_is_about_it(make):
     rows = make.rows()
     rows["rare"] = 0
