@@ -63,7 +63,8 @@ def label_map_metrics(
     Raises
     ------
     ValueError
-        If the maps differ in shape or hold no whole numbers, or a label is below 1.
+        If the maps differ in shape or hold no whole numbers, a label is below 1 or above 2**63 - 1,
+        or there are more than 65,535 labels.
 
     Examples
     --------
@@ -114,6 +115,12 @@ def _check(maps: list[LabelMap], labels: Mapping[str, int]) -> None:
     odd = {n: v for n, v in labels.items() if v < 1}
     if odd:
         raise ValueError(f"labels {odd} must be 1 or above: 0 is background")
+    large = {n: v for n, v in labels.items() if v > np.iinfo(np.int64).max}
+    if large:
+        raise ValueError(f"labels {large} must be below 2**63")
+    n_values = len(set(labels.values()))
+    if n_values >= TABLE:
+        raise ValueError(f"labels holds {n_values} values; {TABLE - 1} are the most")
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,10 @@ def _codes(part: LabelMap, wanted: IntArray) -> NDArray[np.uint16]:
         known = wanted[wanted < TABLE]
         table[known] = np.arange(1, known.size + 1)
         return table[part]
+    if part.dtype == np.uint64:
+        # Beside int64 numpy would compare as float64, where neighbours above 2**53 are one. What
+        # is 2**63 or more becomes negative, and no label is.
+        part = part.astype(np.int64)
     at = np.minimum(np.searchsorted(wanted, part), wanted.size - 1)
     return np.where(wanted[at] == part, at + 1, 0).astype(np.uint16)
 

@@ -78,6 +78,28 @@ def test_kind_of_integer_and_large_values_are_nothing(dtype):
         assert found[name] == pytest.approx(small[name], nan_ok=True), name
 
 
+def test_neighbours_above_the_whole_floats_are_two_labels():
+    large = 2**53
+    reference = np.zeros((8, 8), np.uint64)
+    reference[:3], reference[3:6], reference[7, 7] = large, large + 1, 2**64 - 1
+    found = label_map_metrics(
+        reference, reference, {"a": large, "b": large + 1}, spacing_mm=(1.0, 1.0), tolerance_mm=1.0
+    )
+    for figures in found.values():
+        assert (figures["dice"], figures["outcome"]) == (1.0, "found")
+        assert figures["volume_reference_ml"] == pytest.approx(24 / 1000)
+
+
+def test_as_many_labels_as_codes_can_count():
+    reference = np.arange(1, 66_049, dtype=np.int32).reshape(256, 258)
+    most = {str(v): int(v) for v in (1, 2, 65_535)} | {f"x{i}": 100_000 + i for i in range(65_532)}
+    more = {"spacing_mm": (1.0, 1.0), "tolerance_mm": None}
+    passed = evaluation.labelmaps._pass([reference], np.array(sorted(most.values()), np.int64))
+    assert passed.of(65_535)[0][0] == 1
+    with pytest.raises(ValueError, match="labels holds 65536 values; 65535 are the most"):
+        label_map_metrics(reference, reference, most | {"one": 99_999}, **more)
+
+
 def test_nothing_asked_is_nothing():
     assert label_map_metrics(*maps((9, 9)), {}, spacing_mm=(1, 1), tolerance_mm=None) == {}
 
@@ -88,6 +110,7 @@ def test_nothing_asked_is_nothing():
         ({"predicted": np.zeros((4, 5), int)}, r"reference \(4, 4\) and predicted \(4, 5\)"),
         ({"predicted": np.zeros((4, 4))}, "predicted is float64; a label map holds whole numbers"),
         ({"labels": {"a": 0}}, r"labels \{'a': 0\} must be 1 or above"),
+        ({"labels": {"a": 2**63}}, r"must be below 2\*\*63"),
         ({"spacing_mm": (1.0, 0.0)}, "spacing_mm"),
     ],
 )
