@@ -188,7 +188,32 @@ def case_frame(table: pd.DataFrame, plan: EvaluationPlan) -> tuple[pd.DataFrame,
         elif outcomes.sum() < len(cases):
             notes.append(f"{structure}: {len(cases) - outcomes.sum()} of {len(cases)} cases have "
                          "no row for it and are not counted here.")  # fmt: skip
-    return cases.assign(patient=codes), tuple(notes)
+    return cases.assign(patient=codes), (*notes, *_rewarded_misses(table, plan))
+
+
+def _rewarded_misses(table: pd.DataFrame, plan: EvaluationPlan) -> list[str]:
+    """Return a note for each structure that was found further off than a miss would have cost.
+
+    The declared penalty stays as declared: raised after the fact it would depend on the tool.
+    """
+    penalty = plan.missing.penalty_mm
+    if isinstance(penalty, str):
+        return []  # nothing in an image lies further off than its diagonal
+    far = table[
+        (table["outcome"] == FOUND) & table["metric"].isin(DISTANCES) & (table["value"] > penalty)
+    ]
+    notes = []
+    for structure in (s for s in plan.targets if s != MEAN):
+        part = far[far["structure"] == structure]
+        if len(part):
+            n_found = table[(table["structure"] == structure) & (table["outcome"] == FOUND)]
+            names = ", ".join(n for n in DISTANCES if n in set(part["metric"]))
+            notes.append(f"{structure}: in {part['case_id'].nunique()} of "
+                         f"{n_found['case_id'].nunique()} cases what was found lies further off "
+                         f"({names}, {part['value'].max():.3g} mm at most) than the penalty of "
+                         f"{penalty:g} mm for a miss: finding nothing would have cost less. "
+                         "Declare a larger penalty.")  # fmt: skip
+    return notes
 
 
 def structure_cases(

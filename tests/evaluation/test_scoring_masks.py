@@ -223,3 +223,24 @@ def test_a_case_has_one_patient_and_an_id_no_spaces():
     )
     with pytest.raises(ValueError, match="1 case_id belong to more than one patient_id"):
         evaluate_segmentation(other, SEG)
+
+
+def test_a_penalty_below_what_was_found_is_said_and_stays():
+    table = lost(masks(20), "c001", "missed", 20.0)
+    far = (table["structure"] == "left") & table["case_id"].isin(["c004", "c005"])
+    table.loc[far & (table["metric"] == "hd95_mm"), "value"] = [35.0, 89.0]
+    plan = replace(SEG, missing=MissingStructure(penalty_mm=20.0))
+    found = evaluate_segmentation(table, plan)
+    said = (
+        "left: in 2 of 19 cases what was found lies further off (hd95_mm, 89 mm at most) than the "
+        "penalty of 20 mm for a miss: finding nothing would have cost less. Declare a larger "
+        "penalty."
+    )
+    assert [n for n in found.notes if "further off" in n] == [said]
+    part = (table["structure"] == "left") & (table["metric"] == "hd95_mm")
+    expected = table.loc[part, "value"].mean()
+    assert overall(found, "hd95_mm", target="left")["value"] == pytest.approx(expected)
+    wide = replace(SEG, missing=MissingStructure(penalty_mm=89.0))
+    for enough in (wide, SEG):
+        notes = evaluate_segmentation(table, enough).notes
+        assert not [n for n in notes if "further off" in n]
