@@ -38,8 +38,8 @@ def icc(
     -------
     Estimate
         At most 1, with McGraw and Wong's interval. Not estimable with fewer than 2 patients, or
-        when no two measurements differ. Without any difference between readers there is no
-        interval.
+        when no two measurements, or no two of the same reader, differ. Without any difference
+        between readers there is no interval, and the reason says so.
 
     Raises
     ------
@@ -69,8 +69,12 @@ def icc(
     columns = n * float(np.square(centred.mean(axis=0)).sum()) / (k - 1)
     left = centred - centred.mean(axis=1, keepdims=True) - centred.mean(axis=0)
     error = float(np.square(left).sum()) / ((n - 1) * (k - 1))
-    if rows + columns + error <= 1e-12 * max(float(np.square(table).mean()), 1e-300):
+    rounding = 1e-12 * max(float(np.square(table).mean()), 1e-300)
+    if rows + columns + error <= rounding:
         return _icc_estimate(name, n, k, reason="no two measurements differ")
+    if rows + error <= rounding:
+        # The readers differ and each gives all patients the same: nothing was there to measure.
+        return _icc_estimate(name, n, k, reason="each reader measured the same in all patients")
     limits = _agreement_limits if kind == "agreement" else _consistency_limits
     value = (rows - error) / (rows + (k - 1) * error)
     if kind == "agreement":
@@ -137,6 +141,7 @@ def _icc_estimate(
 ) -> Estimate:  # fmt: skip
     few = n < SMALL
     state = NOT_ESTIMABLE if reason else SMALL_N if few else OK
+    wide = "" if np.isfinite(low) else "no interval: no difference between readers"
     return Estimate(
         value=value,
         low=low,
@@ -148,5 +153,5 @@ def _icc_estimate(
         method="F, McGraw and Wong" if np.isfinite(low) else "",
         state=state,
         definition=f"{definition}, {k} readers",
-        reason=reason or (f"{n} patients; {SMALL} are needed" if few else ""),
+        reason=reason or (f"{n} patients; {SMALL} are needed" if few else wide),
     )

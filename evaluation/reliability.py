@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.estimates import Estimate, FloatArray, IntArray, two_sided_z, wilson_limits
+from evaluation.estimates import OK, Estimate, FloatArray, IntArray, two_sided_z, wilson_limits
 from evaluation.samples import Sample
 from evaluation.statistic import (
     Statistic,
@@ -21,6 +21,7 @@ IdArray = NDArray[np.generic]
 
 WEIGHTS = ("none", "linear", "quadratic")
 ONE_CATEGORY = "one category only: chance would agree as often"
+ONE_SIDED = "no interval: one reader gave one category only, so that kappa is 0 whatever they say"
 
 
 def percent_agreement(
@@ -94,7 +95,8 @@ def cohen_kappa(
     -------
     Estimate
         At most 1, 0 is chance, below 0 worse than chance. Not estimable when both readers gave
-        one and the same category throughout. Perfect agreement keeps an interval.
+        one and the same category throughout. Perfect agreement keeps an interval; where patients
+        do not differ otherwise there is none, and the reason says so.
 
     Raises
     ------
@@ -121,7 +123,11 @@ def cohen_kappa(
     if one.size == 0:
         return _estimate(undefined("no case"), sample, level, definition)
     statistic, chance = _kappa_of(sample, one, two, _distances(n_categories, weights))
-    return _kept_wide(_estimate(statistic, sample, level, definition), statistic, chance, level)
+    found = _kept_wide(_estimate(statistic, sample, level, definition), statistic, chance, level)
+    alone = min(np.unique(one).size, np.unique(two).size) == 1
+    if alone and found.state == OK and not np.isfinite(found.low):
+        return replace(found, reason=ONE_SIDED)
+    return found
 
 
 def _kappa_of(
@@ -268,4 +274,6 @@ def _kept_wide(found: Estimate, statistic: Statistic, chance: float, level: floa
         return found
     low, _ = wilson_limits(1.0, statistic.df + 1, two_sided_z(level))
     limit = max(1 - (1 - float(low)) / chance, -1.0)
-    return replace(found, low=limit, high=1.0, method="Wilson on patients, all agree")
+    return replace(
+        found, low=limit, high=1.0, method="Wilson on patients, all agree", reason=statistic.why
+    )

@@ -25,6 +25,8 @@ from evaluation.estimates import (
 from evaluation.resampling import Weights, percentile_interval
 from evaluation.samples import NO_NUMBERS, Sample
 
+NO_SPREAD = "no interval: no spread between patients"
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -352,6 +354,7 @@ def estimate_of(
         low, high = analytic_limits([statistic], [bounds[0]], [bounds[1]], level=level)
         analytic = float(low[0]), float(high[0])
     limits, method = interval_of(statistic, draws, analytic, level=level)
+    bare = statistic.state == OK and not np.isfinite(sum(limits))
     return Estimate(
         value=statistic.value,
         low=limits[0],
@@ -363,7 +366,7 @@ def estimate_of(
         method=method,
         state=statistic.state,
         definition=definition,
-        reason=statistic.why,
+        reason=statistic.why or (NO_SPREAD if bare else ""),
     )
 
 

@@ -147,9 +147,7 @@ def test_a_patient_with_two_sexes_is_a_group_and_a_note():
     table.loc[[0, 4], "sex"] = "F"
     found = evaluate_classification(table, PLAN)
     assert figure(found, group="conflicting")["n_patients"] == 2
-    assert "sex: patients with more than one value are the group 'conflicting'." in (
-        found.notes
-    )
+    assert "sex: patients with more than one value are the group 'conflicting'." in (found.notes)
     rest = found.gaps.query("metric == 'roc_auc' and group == 'F'").iloc[0]
     assert np.isfinite(rest["value"])
 

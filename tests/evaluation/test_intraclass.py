@@ -38,6 +38,15 @@ def test_an_icc_without_variance_or_patients_is_not_estimable():
     perfect = icc(np.column_stack([np.arange(12.0)] * 2))
     assert perfect.value == pytest.approx(1)
     assert np.isnan(perfect.low)
+    assert perfect.reason == "no interval: no difference between readers"
+
+
+@pytest.mark.parametrize("kind", ["agreement", "consistency"])
+@pytest.mark.parametrize("readings", [[1.0, 2, 3], [0.1, 0.3, 0.7]])
+def test_readers_who_give_all_patients_the_same_measure_nothing(kind, readings):
+    found = icc(np.tile(readings, (12, 1)), kind=kind)
+    assert (found.state, np.isnan(found.value)) == ("not_estimable", True)
+    assert found.reason == "each reader measured the same in all patients"
 
 
 def test_intervals_of_icc_hold_their_level():

@@ -69,6 +69,20 @@ def test_chance_is_0_and_worse_than_chance_below():
     assert cohen_kappa(one, 1 - one, patient_id=np.arange(80)).value == pytest.approx(-1)
 
 
+def test_without_an_interval_the_reason_says_why():
+    who, half = np.arange(50), np.arange(50) % 2
+    one_sided = cohen_kappa(np.zeros(50), half, patient_id=who)
+    assert (one_sided.value, one_sided.state) == (pytest.approx(0), "ok")
+    assert np.isnan(one_sided.low)
+    assert one_sided.reason.startswith("no interval: one reader gave one category only")
+    opposite = cohen_kappa(half, 1 - half, patient_id=who)
+    assert np.isnan(opposite.low)
+    assert opposite.reason == "no interval: no spread between patients"
+    # Perfect agreement has an interval, and nothing to explain.
+    perfect = cohen_kappa(half, half, patient_id=who)
+    assert (np.isfinite(perfect.low), perfect.reason) == (True, "")
+
+
 def test_a_category_nobody_gave_counts_in_the_distance():
     one, two = np.array(["none", "severe", "none", "mild"]), np.array(["none", "mild"] * 2)
     order = ["none", "mild", "moderate", "severe"]
