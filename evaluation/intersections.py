@@ -46,7 +46,8 @@ def intersections_table(evaluated: "Evaluated") -> pd.DataFrame:
 
     The metrics are the primary one and those of ``evaluation.subsets.HEADLINES``. ``shrinkage``
     is the share of the way from the raw figure to what the attributes alone foretell. Pooled
-    figures are nan with fewer than four measured groups. A combination that no patient belongs to
+    figures are nan with fewer than four measured groups, and with more than
+    ``evaluation.pooling.MOST``, as the reason says then. A combination that no patient belongs to
     has a row with 0 patients, and none is made up for it.
     """
     plan = evaluated.plan
@@ -134,7 +135,7 @@ def _rows(
             "pooled_high": found.high[i],
             "shrinkage": found.shrinkage[i],
             "state": raw.state,
-            "reason": raw.reason,
+            "reason": "; ".join(filter(None, (raw.reason, found.reason))),
         }
     for group in empty:
         yield shared | {
@@ -167,7 +168,7 @@ def _pooled(
     for whole, part in zip(out, parts, strict=True):
         whole[at] = part
     limited = np.clip(out[:3], metric.low, metric.high)
-    return Pooled(limited[0], limited[1], limited[2], out[3])
+    return Pooled(limited[0], limited[1], limited[2], out[3], found.reason)
 
 
 def _correlation(joint: FloatArray) -> FloatArray:

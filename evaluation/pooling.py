@@ -20,6 +20,10 @@ N_GRID = 10
 LEAST = 4
 """With fewer groups than this the spread between them cannot be learnt: nothing is pooled."""
 
+MOST = 200
+"""With more groups than this nothing is pooled: the work grows with the cube of their number."""
+
+BLOCK = 500_000
 LOGIT_REACH = 1.5
 ROUNDS = 4
 N_START = 4
@@ -33,15 +37,18 @@ class Pooled:
     Parameters
     ----------
     value, low, high : ndarray
-        The figures and their intervals; nan where too few groups were measured.
+        The figures and their intervals; nan where too few groups were measured, or too many.
     shrinkage : ndarray
         Share of the way from the raw figure to what the attributes alone foretell, in [0, 1].
+    reason : str
+        Why nothing was pooled of so many groups; empty otherwise.
     """
 
     value: FloatArray
     low: FloatArray
     high: FloatArray
     shrinkage: FloatArray
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def pooled(value: FloatArray, covariance: FloatArray, levels: FloatArray, *, z: 
     >>> found.value.round(1), found.shrinkage.round(1)
     (array([0.8, 0.8, 0.8, 0.7]), array([0.1, 0.1, 0.1, 0.7]))
     """
-    if value.size < LEAST:
+    if not LEAST <= value.size <= MOST:
         return _nothing(value.size)
     weight = 1 / np.diag(covariance)
     off = value - weight @ value / weight.sum()
@@ -120,7 +127,7 @@ def pooled_shares(
     >>> found.value.round(1)
     array([0.8, 0.8, 0.8, 0.6])
     """
-    if share.size < LEAST:
+    if not LEAST <= share.size <= MOST:
         return _nothing(share.size)
     # Half a hit and half a miss, shared out: where all are right the likelihood has no maximum.
     total = float(n.sum())
@@ -158,7 +165,8 @@ def _share_limits(fit: _Fit, value: FloatArray, z: float) -> tuple[FloatArray, F
 
 def _nothing(n: int) -> Pooled:
     gone = np.full(n, np.nan)
-    return Pooled(gone, gone, gone, gone)
+    many = f"{n} groups, more than {MOST}: not pooled" if n > MOST else ""
+    return Pooled(gone, gone, gone, gone, many)
 
 
 def _share(logit: FloatArray) -> FloatArray:
@@ -176,24 +184,39 @@ def _fit(value: FloatArray, covariance: FloatArray, levels: FloatArray, reach: f
     u = (np.arange(N_GRID) + 0.5) / N_GRID
     sigma, tau = (a.ravel() for a in np.meshgrid(reach * u**2, reach * u**2))
     prior_weight = np.outer(u, u).ravel()
+    parts = []
+    # A few points of the grid at a time, so that memory does not grow with their number.
+    step = max(1, BLOCK // k**2)
+    for first in range(0, sigma.size, step):
+        at = slice(first, first + step)
+        parts.append(_given(sigma[at], tau[at], value, covariance, alike))
+    log_density, mean, variance = (np.concatenate(x) for x in zip(*parts, strict=True))
+    weight = prior_weight * np.exp(log_density - log_density.max())
+    weight /= weight.sum()
+    overall = weight @ mean
+    sd = np.sqrt(weight @ (np.maximum(variance, 0) + (mean - overall) ** 2))
+    noise = np.diag(covariance)
+    shrinkage = weight @ (noise[None, :] / (noise[None, :] + tau[:, None] ** 2))
+    return _Fit(overall, sd, shrinkage)
+
+
+def _given(
+    sigma: FloatArray, tau: FloatArray, value: FloatArray, covariance: FloatArray, alike: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return log density, means and variances at given spreads of attributes and of groups."""
+    k = value.size
     prior = sigma[:, None, None] ** 2 * alike + tau[:, None, None] ** 2 * np.eye(k)
     inverse = np.linalg.inv(prior + covariance)
     of_one = inverse.sum(axis=2)
     total = of_one.sum(axis=1)
     centre = of_one @ value / total
     off = value[None, :] - centre[:, None]
-    solved = np.einsum("gij,gj->gi", inverse, off)
+    solved = (inverse @ off[:, :, None])[:, :, 0]
     log_density = 0.5 * (
         np.linalg.slogdet(inverse)[1] - np.log(total) - np.einsum("gi,gi->g", off, solved)
     )
-    weight = prior_weight * np.exp(log_density - log_density.max())
-    weight /= weight.sum()
-    mean = centre[:, None] + np.einsum("gij,gj->gi", prior, solved)
-    gain = np.einsum("gij,gjk->gik", prior, inverse)
+    mean = centre[:, None] + (prior @ solved[:, :, None])[:, :, 0]
+    gain = prior @ inverse
     kept = np.diagonal(prior, axis1=1, axis2=2) - np.einsum("gik,gik->gi", gain, prior)
-    variance = kept + (1 - np.einsum("gij,gj->gi", prior, of_one)) ** 2 / total[:, None]
-    overall = weight @ mean
-    sd = np.sqrt(weight @ (np.maximum(variance, 0) + (mean - overall) ** 2))
-    noise = np.diag(covariance)
-    shrinkage = weight @ (noise[None, :] / (noise[None, :] + tau[:, None] ** 2))
-    return _Fit(overall, sd, shrinkage)
+    carried = (prior @ of_one[:, :, None])[:, :, 0]
+    return log_density, mean, kept + (1 - carried) ** 2 / total[:, None]

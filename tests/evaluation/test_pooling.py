@@ -1,10 +1,13 @@
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import special
 
 from evaluation.discrimination import roc_auc_of
 from evaluation.estimates import wilson_limits
-from evaluation.pooling import pooled, pooled_shares
+from evaluation.pooling import MOST, pooled, pooled_shares
 from evaluation.samples import Sample
 
 Z = 1.959963984540054
@@ -120,6 +123,40 @@ def test_one_bad_group_among_near_perfect_ones_keeps_its_figure(bad):
 def test_three_groups_are_too_few_to_pool():
     found = pooled(np.array([1.0, 2, 3]), np.eye(3), np.arange(3)[:, None], z=Z)
     assert np.isnan([found.value, found.low, found.high, found.shrinkage]).all()
+
+
+def test_very_many_groups_are_not_pooled_and_the_reason_says_so():
+    n = MOST + 1
+    found = pooled_shares(np.full(n, 0.8), np.full(n, 50.0), np.arange(n)[:, None], z=Z)
+    assert np.isnan([found.value, found.low, found.high, found.shrinkage]).all()
+    assert found.reason == f"{n} groups, more than {MOST}: not pooled"
+    assert pooled(np.ones(n), np.eye(n), np.arange(n)[:, None], z=Z).reason == found.reason
+
+
+def test_as_many_groups_as_are_pooled_take_seconds_and_little_memory():
+    rng = np.random.default_rng(7)
+    levels = np.array([[i // 10, i % 10] for i in range(MOST)])
+    share, n = rng.beta(16, 4, MOST), rng.integers(5, 400, MOST).astype(float)
+    tracemalloc.start()
+    began = time.perf_counter()
+    found = pooled_shares(share, n, levels, z=Z)
+    took = time.perf_counter() - began
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(found.value).all()
+    assert took < 15
+    # The whole grid at once was 100 arrays of 200 × 200 five times over.
+    assert peak < 60e6
+
+
+def test_the_grid_in_parts_is_the_grid(monkeypatch):
+    rng = np.random.default_rng(8)
+    share, n = rng.beta(16, 4, 12), SIZES.astype(float)
+    whole = pooled_shares(share, n, LEVELS, z=Z)
+    monkeypatch.setattr("evaluation.pooling.BLOCK", 1)
+    parts = pooled_shares(share, n, LEVELS, z=Z)
+    for name in ("value", "low", "high", "shrinkage"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-12)
 
 
 def test_the_order_of_groups_does_not_matter():
