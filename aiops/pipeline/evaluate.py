@@ -38,13 +38,16 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """
     experiment = workspace.experiment
     split = read_json(workspace.path("split.json"))
-    parts = split["assignments"]
+    expected = frozenset(n for n, p in split["assignments"].items() if p["split"] == "test")
     points: dict[str, Any] = {}
     population = read_population(experiment, config_path=workspace.config.path)
     if experiment.task == "segmentation":
         masks = read_table(workspace.need("masks.parquet", "predict"))
         rows = case_metrics_of_masks(masks, experiment, progress)
-        plan = evaluation_plan(experiment, workspace.cases.patients_known, {}, population)
+        plan = replace(
+            evaluation_plan(experiment, workspace.cases.patients_known, {}, population),
+            expected_cases=expected,
+        )
         scored, evaluation = rows, _evaluated(evaluate_segmentation, rows, plan, workspace)
         read = _sha256(masks.drop(columns=["reference", "predicted"]))
         digest = hashlib.sha256((read + _sha256(rows)).encode()).hexdigest()
@@ -54,7 +57,7 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
         points = choose_operating_points(predictions, experiment, plan)
         plan = replace(
             evaluation_plan(experiment, workspace.cases.patients_known, points, population),
-            expected_cases=frozenset(n for n, p in parts.items() if p["split"] == "test"),
+            expected_cases=expected,
             chosen_on=_chosen_on(predictions, points),
         )
         check_decisions(predictions, experiment, workspace.cases.patients_known)
