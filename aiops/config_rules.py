@@ -13,7 +13,8 @@ Found = Iterator[tuple[tuple[str | int, ...], str, str]]
 
 _OWN_COLUMNS = """
 case_id study_id patient_id split fold target y_true y_score score_kind y_pred status reason
-model_digest structure metric value unit outcome reference predicted image label index subset all failed patient
+model_digest structure metric value unit outcome reference predicted image label index subset all
+failed patient
 """
 RESERVED = frozenset(_OWN_COLUMNS.split())
 """Columns of our own tables, which an attribute may not be called."""
