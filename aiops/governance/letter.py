@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from aiops.governance import ledger
 from aiops.governance.lifecycle import APPROVALS
+from aiops.governance.policy import read_reasons
 from aiops.governance.record import DecisionRecord, EvidenceItem, Reason
 from aiops.governance.standing import LAPSED, DecisionStanding
 from aiops.governance.usecase import UseCase
@@ -170,11 +172,34 @@ def use_case_markdown(use_case: UseCase) -> str:
         ("Changed", "; ".join(use_case.edited)),
     ]
     lines = [" · ".join(first), "", f"{use_case.id} {_plain(use_case.title)}", ""]
+    lines += _last_decision(use_case)
     lines += [f"- {name}: {_plain(str(value))}" for name, value in facts if value]
     blank = [name.replace("_", " ") for name in use_case.blank]
     if blank:
         lines += ["", f"Not said at intake: {', '.join(blank)}."]
     return "\n".join(lines)
+
+
+def _last_decision(use_case: UseCase) -> list[str]:
+    """Return why a case stands where it stands, in words, so that nobody has to look further."""
+    name = use_case.decisions[-1] if use_case.decisions else ""
+    found = next((r for r in ledger.read_all() if r["id"] == name), None)
+    if found is None:
+        return []
+    record = DecisionRecord.model_validate(found)
+    meaning = read_reasons().codes
+    lines = [
+        f"**{WORD[record.outcome].capitalize()} by {_plain(record.made_by)} on "
+        f"{record.created_at[:10]}**, {grade_words(record)}. {_plain(record.rationale)}",
+        "",
+    ]
+    for reason in record.reasons:
+        told = meaning[reason.code].definition if reason.code in meaning else ""
+        lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}")
+    lines += [f"- Learnt: {_plain(lesson.text)}" for lesson in record.lessons]
+    lines += [f"- Worth another try if: {_plain(text)}" for text in record.revisit_if]
+    about = "experiment governance/decisions, run that begins with the project's name"
+    return [*lines, f"- The whole decision: {record.id}, {about}", ""]
 
 
 def tone(outcome: str, standing: DecisionStanding) -> str:

@@ -49,6 +49,8 @@ class Project:
         Effort sunk; None: nobody recorded it.
     warnings : tuple of str
         What is red: a lapsed approval, overdue conditions.
+    review_by : str
+        The day by which it is looked at again, however far off; empty where none was set.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Project:
     staff_days: float | None
     compute_hours: float | None
     warnings: tuple[str, ...]
+    review_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,7 @@ def _project(case: UseCase, records: list[DecisionRecord], day: date) -> Project
         staff_days=sum(staff) if staff else None,
         compute_hours=_compute_hours(case, records),
         warnings=tuple(case.warnings),
+        review_by=case.review_by or "",
     )
 
 

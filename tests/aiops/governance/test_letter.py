@@ -161,3 +161,19 @@ def test_a_record_of_the_first_version_still_has_a_page(rejected):
     old = {k: v for k, v in ledger.read_all()[0].items() if k != "prev_sha256"}
     known = DecisionRecord.model_validate({**old, "schema_version": 1})
     assert "REJECTED" in decision_html(known, case)
+
+
+def test_the_card_of_a_case_says_why_it_ended_in_words(home):
+    usecase.submit("wrist", "Scaphoid fracture", owner="Radiology")
+    record = record_decision(
+        propose("reject", "wrist", reasons=["R01"], rationale="43 of <100> patients.", by="Board",
+                lessons=["Ask what a blank means."], revisit_if=["n_positive>=480"])
+    )  # fmt: skip
+    card = use_case_markdown(usecase.find("wrist"))
+    assert card.startswith("REJECTED · R01 INSUFFICIENT_DATA · Radiology")
+    assert f"**Rejected by Board on {record.created_at[:10]}**, recorded, nobody signed." in card
+    assert r"43 of \<100\> patients." in card
+    assert r"- Why: R01 INSUFFICIENT\_DATA. There are not enough patients" in card
+    assert "- Learnt: Ask what a blank means." in card
+    assert r"- Worth another try if: n\_positive\>=480" in card
+    assert f"- The whole decision: {record.id}" in card

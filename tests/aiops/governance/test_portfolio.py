@@ -188,3 +188,12 @@ def test_the_page_is_written_where_mlflow_does_not_answer(full, tmp_path, monkey
     assert told.exit_code == 0
     assert "the page is written, but MLflow has not got it" in told.stderr
     assert (tmp_path / "p.html").exists()
+
+
+def test_a_project_put_off_says_until_when_however_far_off_that_is(home):
+    usecase.submit("kidney", "Kidney models from CT")
+    far = TODAY + timedelta(days=200)
+    record_decision(propose("defer", "kidney", reasons=["R05"], review_by=far, **BOARD, **LEARNT))
+    (project,) = read_portfolio(TODAY).projects
+    assert project.review_by == str(far)
+    assert f"To be looked at again by {far}" in portfolio_html(read_portfolio(TODAY))
