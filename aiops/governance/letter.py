@@ -247,10 +247,12 @@ def _reason_line(reason: Reason) -> str:
 
 
 def _evidence_words(reason: Reason) -> str:
-    """Return the figures behind a reason as its own sentence, or as names and values."""
+    """Return the figures behind a reason as its own sentences, or as names and values."""
     found = reason.evidence or {}
     if found.get("sentence"):
-        return str(found["sentence"])
+        more = [d for d in found.get("details") or [] if isinstance(d, Mapping)]
+        told = [found["sentence"], *(d["sentence"] for d in more if d.get("sentence"))]
+        return " ".join(dict.fromkeys(map(str, told)))
     return ", ".join(
         f"{name} {_number(value)}" for name, value in found.items()
         if name not in _NOT_FIGURES and isinstance(value, int | float | str)

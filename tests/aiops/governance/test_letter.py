@@ -177,3 +177,18 @@ def test_the_card_of_a_case_says_why_it_ended_in_words(home):
     assert "- Learnt: Ask what a blank means." in card
     assert r"- Worth another try if: n\_positive\>=480" in card
     assert f"- The whole decision: {record.id}" in card
+
+
+def test_every_finding_behind_a_reason_is_told_not_the_first_alone(home):
+    usecase.submit("wrist", "Scaphoid fracture", owner="Radiology")
+    details = [{"sentence": "The images of few are there."}, {"field": "sex"}]
+    told = {"kind": "computed", "sentence": "43 patients have it.", "details": details}
+    record = record_decision(
+        propose("reject", "wrist", reasons=["R01"], rationale="Too few.", by="Board",
+                reason_evidence={"R01": told}, **LEARNT)
+    )  # fmt: skip
+    page = decision_html(record, usecase.find("wrist"))
+    assert "43 patients have it. The images of few are there." in page
+    assert "43 patients have it. The images of few are there." in decision_markdown(
+        record, usecase.find("wrist")
+    )
