@@ -78,10 +78,8 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     if mitigation_of(experiment):
         told, effect = mitigation_effect(workspace, scored, plan, points, evaluation_plan, progress)
         result["mitigation"] = told
-        result["notes"] += [
-            *told["sentences"],
-            *(p["warning"] for p in points.values() if "warning" in p),
-        ]
+        # Its sentences hold figures of groups: they stay out of the notes, which are shown whole.
+        result["notes"] += [p["warning"] for p in points.values() if "warning" in p]
         write_table(workspace.path("tables/mitigation.parquet"), effect)
     write_table(workspace.path("case_metrics.parquet"), evaluation.case_metrics)
     write_table(workspace.path("metrics.parquet"), evaluation.metrics)

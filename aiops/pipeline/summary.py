@@ -48,7 +48,7 @@ def evaluation_lines(result: Result) -> list[str]:
     lines += [f"  {name}: {said}" for name, said in verdict["by_attribute"].items()]
     n = result["seal"]["reading"]
     lines.append(f"this sealed test list has been read {n} time{'s' if n != 1 else ''}")
-    return [*lines, *result["notes"]]
+    return [*lines, *result.get("mitigation", {}).get("sentences", []), *result["notes"]]
 
 
 def gate_lines(result: Result) -> list[str]:

@@ -12,6 +12,7 @@ from aiops.errors import DataError
 from aiops.files import read_json
 from aiops.pipeline.mitigation import choose_candidate, crossed, emphasis_of, group_codes
 from aiops.pipeline.run import run_stage
+from aiops.pipeline.summary import evaluation_lines
 from aiops.pipeline.workspace import open_workspace
 from evaluation import group_labels
 from models.reductions import Candidate
@@ -131,7 +132,9 @@ def test_reweighing_lifts_the_worst_group_and_tells_who_pays(tmp_path):
     assert worst["before"] == women["before"]
     assert set(table["attribute"]) == {"all", "sex", "age"}, "other attributes are told too"
     assert any("sensitivity of ill in sex M −" in s for s in told["sentences"])
-    assert set(told["sentences"]) <= set(found["notes"])
+    # Notes go into the shareable report whole: a figure of a small group must not be among them.
+    assert not set(told["sentences"]) & set(found["notes"])
+    assert set(told["sentences"]) <= set(evaluation_lines(found))
     assert {"target": "ill", "metric": "sensitivity", "attribute": "sex", "group": "M"} in [
         {k: r[k] for k in ("target", "metric", "attribute", "group")} for r in told["levelled_down"]
     ]
