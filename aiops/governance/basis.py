@@ -1,15 +1,17 @@
 """What a decision rests on: the gate's answers, conditions, bytes, hazards and documents."""
 
 import calendar
+import shutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from aiops.errors import ConfigError, GateError
-from aiops.files import read_json
+from aiops.files import atomic, read_json
 from aiops.governance import ledger
 from aiops.governance.bundle import digests_of, product_of
+from aiops.governance.documents import bytes_path
 from aiops.governance.hazards import open_by_level, read_hazards, unacceptable
 from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
 from aiops.governance.policy import (
@@ -272,6 +274,22 @@ def documents_of(case: UseCase) -> tuple[Document, ...]:
     mine = [entry for entry in ledger.read_all(DOCUMENTS) if entry["case_id"] == case.id]
     last = {(e["kind"], e["name"]): e["sha256"] for e in mine}
     return tuple(Document(kind=k, name=n, sha256=s) for (k, n), s in sorted(last.items()))
+
+
+def keep_report(run_dir: Path | None) -> str:
+    """Keep a copy of a run's report as it is on the table now, and return its SHA-256.
+
+    Its page in the run folder changes with each later decision; the one decided on stays.
+    """
+    report = run_dir / "report.html" if run_dir is not None else None
+    if report is None or not report.is_file():
+        return ""
+    sha256 = content_hash(report)
+    kept = bytes_path(sha256)
+    if not kept.exists():
+        with atomic(kept) as temporary:
+            shutil.copyfile(report, temporary)
+    return sha256
 
 
 def require_unchanged(statement: Mapping[str, Any]) -> None:

@@ -22,12 +22,13 @@ from aiops.governance.basis import (
     expiry_of,
     gates_of,
     hazards_of,
+    keep_report,
     policy_facts,
     subject_of,
     with_run,
 )
 from aiops.governance.keys import KeyPair
-from aiops.governance.lifecycle import APPROVALS, read_lifecycle
+from aiops.governance.lifecycle import APPROVALS, keep_lifecycle, read_lifecycle
 from aiops.governance.policy import ReasonCode, read_reasons
 from aiops.governance.reason_evidence import evidence_of_reasons
 from aiops.governance.record import (
@@ -188,6 +189,7 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
                 "statement": BY_PROGRAM
                 if statement["made_by_program"]
                 else BY_GRADE[vouched.grade],
+                "heads": _heads(),
             }
         ).to_json()
         attached = {"envelope": drafted.envelope, "dissents": drafted.dissents}
@@ -195,6 +197,15 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
         return ledger.Line(record, attached)
 
     return DecisionRecord.model_validate(ledger.append(next_line))
+
+
+def _heads() -> dict[str, str]:
+    """Return the last line of each other book: what stood there cannot be cut or changed after."""
+    return {
+        book: ledger.head(book)
+        for book in ledger.books()
+        if book != ledger.DECISIONS and ledger.read_all(book)
+    }
 
 
 def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> None:
@@ -284,6 +295,10 @@ def draft(proposal: Proposal) -> dict[str, Any]:
         if needed.signatures == len(needed.roles)
         else (f"{needed.signatures} of: {', '.join(needed.roles)}",),
         expires_at=expiry_of(proposal.outcome, date.today(), policy["valid_months"]),
+        lifecycle_version=cycle.version,
+        lifecycle_sha256=keep_lifecycle(cycle),
+        grade_required=needed.grade,
+        report_sha256=keep_report(proposal.run_dir),
     )
     return statement_of(record.to_json())
 

@@ -21,7 +21,7 @@ BY_GRADE: dict[Grade, str] = {
 """What a record says of itself, by its grade."""
 
 NOT_SIGNED = ("id", "prev_sha256", "created_at", "signed_by", "signed_dissent", "grade",
-              "statement")  # fmt: skip
+              "statement", "heads")  # fmt: skip
 """Fields that are known only when a decision is recorded; all others are what people sign."""
 
 
@@ -180,6 +180,13 @@ class DecisionRecord(Config):
     signed_dissent: tuple[SignedDissent, ...] = ()
     attested_by: str = ""
     minutes_sha256: str = ""
+    lifecycle_version: str = Field(default="", description="Of the rules it was made under.")
+    lifecycle_sha256: str = Field(default="", description="Their bytes are kept in the ledger.")
+    grade_required: Grade = Field(default="recorded", description="What the rules asked for.")
+    report_sha256: str = Field(default="", description="The run's report that was on the table.")
+    heads: dict[str, str] = Field(
+        default={}, description="Last line of each other book when it was recorded."
+    )
 
     @model_validator(mode="after")
     def _says_who_made_it(self) -> "DecisionRecord":

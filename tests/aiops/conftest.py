@@ -1,6 +1,7 @@
 """A run folder as the stages leave it, small enough to be made anew in each test."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Facts:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AIOPS_HOME", str(tmp_path / "home"))
+    if "AIOPS_DATA" not in os.environ:  # configs of made runs name it; nothing there is read
+        monkeypatch.setenv("AIOPS_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path / "home"
 
