@@ -15,9 +15,12 @@ NOT_RECORDED = "not_recorded"
 
 
 class Config(BaseModel):
-    """A block of a config: frozen, and nothing in it that is not known."""
+    """A block of a config: frozen, and nothing in it that is not known.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Errors do not repeat what was written: it could be a patient's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AttributeConfig(Config):

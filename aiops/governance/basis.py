@@ -2,7 +2,6 @@
 
 import calendar
 import shutil
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -178,12 +177,11 @@ def policy_facts(gates: Gates | None) -> dict[str, Any]:
 
 
 def evidence_of(
-    gates: Gates | None, conditions: tuple[Condition, ...], proposal: Proposal
+    gates: Gates | None, conditions: tuple[Condition, ...], run: Path | None, by: str
 ) -> tuple[EvidenceItem, ...]:
     """Return the gate's answers as a record keeps them, each with the bytes it was read from."""
     if gates is None:
         return ()
-    run = proposal.run_dir
     run_id = read_json(run / "run.json").get("mlflow_run_id") if run else None
     waived = {condition.item for condition in conditions}
     passed = {"pass": True, "fail": False, "undecided": None}
@@ -199,9 +197,7 @@ def evidence_of(
             threshold=item["threshold"],
             passed=passed[item["outcome"]],
             reason=item["reason"],
-            waived_by=proposal.by
-            if item["outcome"] == "undecided" and item["id"] in waived
-            else None,
+            waived_by=by if item["outcome"] == "undecided" and item["id"] in waived else None,
         )
         for item in gates["items"]
     )
@@ -266,7 +262,7 @@ def hazards_of(proposal: Proposal) -> tuple[dict[str, int] | None, str]:
             where=f"--hazards {proposal.hazards.name}",
             fix="control it and rate it again, or reject with reason R14",
         )
-    return open_by_level(rated), content_hash(proposal.hazards)
+    return open_by_level(rated), keep_paper(proposal.hazards, where="--hazards")
 
 
 def documents_of(case: UseCase) -> tuple[Document, ...]:
@@ -282,46 +278,33 @@ def keep_report(run_dir: Path | None) -> str:
     Its page in the run folder changes with each later decision; the one decided on stays.
     """
     report = run_dir / "report.html" if run_dir is not None else None
-    if report is None or not report.is_file():
-        return ""
-    sha256 = content_hash(report)
-    kept = bytes_path(sha256)
-    if not kept.exists():
-        with atomic(kept) as temporary:
-            shutil.copyfile(report, temporary)
-    return sha256
+    return _keep(report) if report is not None and report.is_file() else ""
 
 
-def require_unchanged(statement: Mapping[str, Any]) -> None:
-    """Hold a draft to the bytes it was made from: they may have changed while people signed.
+def keep_paper(path: Path | None, *, where: str) -> str:
+    """Keep a copy of a paper that a decision rests on, and return its SHA-256.
 
     Raises
     ------
-    GateError
-        If a run, or a file that a gate was answered from, is not what it was.
+    ConfigError
+        If there is nothing in it.
     """
-    where = f"draft of {statement['outcome']} {statement['use_case']}"
-    for subject in statement["subject"]:
-        uri = str(subject["model_uri"]).partition("#")[0]
-        run_dir = runs_dir(statement["use_case"]) / uri.rpartition("/")[2]
-        if not (run_dir / "run.json").exists():
-            raise GateError(
-                f"the run {run_dir.name} is not there any more", where=where, fix="draft it again"
-            )
-        noted = {e["artifact"]: e["sha256"] for e in statement["evidence"] if e["sha256"]}
-        changed = [
-            name
-            for name, sha256 in noted.items()
-            if Path(name).suffix in (".json", ".parquet")  # the others are of the register
-            and not ((run_dir / name).is_file() and content_hash(run_dir / name) == sha256)
-        ]
-        if changed or subject_of(run_dir, None)[0].digest != subject["digest"]:
-            told = ", ".join(changed) or "the model"
-            raise GateError(
-                f"changed since this was drafted: {told}",
-                where=str(run_dir),
-                fix="run `aiops gate` again, draft it again, and let each sign anew",
-            )
+    if path is None:
+        return ""
+    if not path.is_file() or not path.read_bytes().strip():
+        raise ConfigError(
+            "there is nothing in this file", where=f"{where} {path}", fix="name a file with content"
+        )
+    return _keep(path)
+
+
+def _keep(path: Path) -> str:
+    sha256 = content_hash(path)
+    kept = bytes_path(sha256)
+    if not kept.exists():
+        with atomic(kept) as temporary:
+            shutil.copyfile(path, temporary)
+    return sha256
 
 
 def expiry_of(outcome: str, today: date, months: int) -> date | None:

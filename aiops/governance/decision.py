@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from aiops.errors import ConfigError, GateError
 from aiops.files import plain
-from aiops.governance import ledger, usecase
+from aiops.governance import dissents, ledger, usecase
 from aiops.governance.basis import (
     compute_hours,
     conditions_of,
@@ -22,12 +22,14 @@ from aiops.governance.basis import (
     expiry_of,
     gates_of,
     hazards_of,
+    keep_paper,
     keep_report,
     policy_facts,
     subject_of,
     with_run,
 )
 from aiops.governance.keys import KeyPair
+from aiops.governance.lawful import needed_by, roles_words, rule_faults, rules_of, steps_skipped
 from aiops.governance.lifecycle import APPROVALS, keep_lifecycle, read_lifecycle
 from aiops.governance.policy import ReasonCode, read_reasons
 from aiops.governance.reason_evidence import evidence_of_reasons
@@ -40,12 +42,11 @@ from aiops.governance.record import (
     Reason,
     statement_of,
 )
-from aiops.governance.rules import require_said, require_usable, steps_skipped
+from aiops.governance.rules import require_days, require_said, require_scope, require_usable
 from aiops.governance.signatures import Vouched, vouch
 from aiops.governance.signing import DECISION_TYPE, Envelope, seal
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
-from aiops.provenance import content_hash
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,15 @@ def decide(
         decision was recorded, the error says so, and that it can be shown later.
     """
     proposal = propose(outcome, use_case, **said)
-    check_store()
+    check_store(proposal.outcome)
     return show(record_decision(proposal, keys))
 
 
-def check_store() -> None:
+def check_store(outcome: str) -> None:
     """Ask MLflow for an answer, before anything is recorded.
+
+    A suspension does not wait for it: the ledger alone takes a tool out of use, and `show` says
+    that MLflow does not show it yet.
 
     Raises
     ------
@@ -110,7 +114,8 @@ def check_store() -> None:
     """
     from aiops import tracking
 
-    tracking.check_connection()
+    if outcome != "suspend":
+        tracking.check_connection()
 
 
 def show(record: DecisionRecord) -> DecisionRecord:
@@ -146,11 +151,14 @@ def propose(outcome: str, use_case: str, **said: Any) -> Proposal:
     try:
         return Proposal.model_validate({"outcome": outcome, "use_case": use_case, **said})
     except ValidationError as fault:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
+        told = [(".".join(map(str, e["loc"])), str(e["msg"])) for e in fault.errors()]
+        known = {name.partition(".")[0] for name, _ in told} <= set(Proposal.model_fields)
         raise ConfigError(
-            told,
+            "; ".join(f"{name}: {what.removeprefix('Value error, ')}" for name, what in told),
             where=f"decide {outcome} {use_case}",
-            fix=f"fields are: {', '.join(Proposal.model_fields)}",
+            fix="write these again; see: aiops decide --help"
+            if known
+            else f"fields are: {', '.join(Proposal.model_fields)}",
         ) from fault
 
 
@@ -176,7 +184,10 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
         now = datetime.now(UTC)
         statement = drafted.statement
         _require_fresh(statement, earlier)
-        vouched = _vouched(drafted, now)
+        _require_lawful(statement, earlier, now)
+        against = [*drafted.dissents]
+        against += [one for one in dissents.of_statement(statement) if one not in against]
+        vouched = _vouched(Drafted(statement, drafted.envelope, against), now)
         number = 1 + sum(record["id"].startswith(f"DEC-{now.year}-") for record in earlier)
         record = DecisionRecord.model_validate(
             {
@@ -192,7 +203,7 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
                 "heads": _heads(),
             }
         ).to_json()
-        attached = {"envelope": drafted.envelope, "dissents": drafted.dissents}
+        attached = {"envelope": drafted.envelope, "dissents": against}
         attached = {name: value for name, value in attached.items() if value}
         return ledger.Line(record, attached)
 
@@ -235,16 +246,33 @@ def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> N
         )
 
 
+def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now: datetime) -> None:
+    """Hold a statement to the lifecycle that it names: what it says of itself proves nothing."""
+    where = f"decide {statement['outcome']} {statement['use_case']}"
+    cycle = rules_of(statement)
+    slug = usecase.find(statement["case_id"]).slug
+    mine = [record for record in earlier if record["case_id"] == statement["case_id"]]
+    faults = ["the lifecycle that it names is not kept"] if cycle is None else []
+    faults += [f"{statement['case_id']} is {slug}"] if slug != statement["use_case"] else []
+    faults += list(rule_faults(statement, mine, cycle)) if cycle is not None else []
+    if earlier and earlier[-1]["created_at"] > now.isoformat(timespec="microseconds"):
+        faults.append(f"this clock is behind: {earlier[-1]['id']} bears a later time")
+    if faults:
+        raise GateError(
+            f"this is no decision by the rules: {'; '.join(faults)}",
+            where=where,
+            fix="draft it again: aiops decide … --draft FILE",
+        )
+
+
 def _vouched(drafted: Drafted, now: datetime) -> Vouched:
     statement = drafted.statement
-    needed = read_lifecycle().needed(
-        statement["from_state"], statement["outcome"], statement["gate"] or None
-    )
+    cycle = rules_of(statement) or read_lifecycle()
     return vouch(
         statement,
         drafted.envelope,
         drafted.dissents,
-        needed,
+        needed_by(statement, cycle),
         at=now.isoformat(timespec="microseconds"),
     )
 
@@ -254,19 +282,24 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     cycle = read_lifecycle()
     outcome = cycle.outcome(proposal.outcome)
     case = _case(proposal)
+    _require_way(proposal, case)
     reasons = _reasons(proposal, case)
     require_said(proposal)
     gates = gates_of(proposal, case)
     proposal = with_run(proposal, gates)
-    conditions = conditions_of(proposal, gates)
     policy = policy_facts(gates)
     step = cycle.step(proposal.gate or policy["name"]) if outcome.gated else None
     gate = step.policy if step else None
     to_state = cycle.next_state(case.state, proposal.outcome, gate, case.came_from)
     needed = cycle.needed(case.state, proposal.outcome, gate)
     subject = subject_of(proposal.run_dir, gates)
-    effect = cycle.effect(proposal.outcome, gate)
-    require_usable(case, proposal.outcome, effect, subject)
+    effect = cycle.effect(proposal.outcome, gate, case.state)
+    expires_at = expiry_of(proposal.outcome, date.today(), policy["valid_months"])
+    earlier = [record for record in ledger.read_all() if record["case_id"] == case.id]
+    require_usable(case, proposal.outcome, effect, subject, earlier)
+    require_scope(proposal, step)
+    require_days(proposal, expires_at)
+    conditions = conditions_of(proposal, gates)
     hazards, hazards_sha256 = hazards_of(proposal)
     record = DecisionRecord(
         **_as_said(proposal),
@@ -277,30 +310,36 @@ def draft(proposal: Proposal) -> dict[str, Any]:
         follows=case.decisions[-1] if case.decisions else "",
         gate=policy["name"],
         gate_step=step.name if step else "",
-        gates_skipped=steps_skipped(case, step.name) if step else (),
+        gates_skipped=steps_skipped(earlier, step.name) if step else (),
         gate_outcome=gates["outcome"] if gates else "not asked",
         from_state=case.state,
         to_state=to_state,
         effect=effect,
         reasons=reasons,
         conditions=conditions,
-        evidence=evidence_of(gates, conditions, proposal),
+        evidence=evidence_of(gates, conditions, proposal.run_dir, proposal.by),
         policy_version=policy["version"],
         policy_sha256=policy["sha256"],
         subject=subject,
         hazards_open_by_level=hazards,
         hazards_sha256=hazards_sha256,
         documents=documents_of(case),
-        signatures_required=needed.roles
-        if needed.signatures == len(needed.roles)
-        else (f"{needed.signatures} of: {', '.join(needed.roles)}",),
-        expires_at=expiry_of(proposal.outcome, date.today(), policy["valid_months"]),
+        signatures_required=roles_words(needed),
+        expires_at=expires_at,
         lifecycle_version=cycle.version,
         lifecycle_sha256=keep_lifecycle(cycle),
         grade_required=needed.grade,
         report_sha256=keep_report(proposal.run_dir),
     )
     return statement_of(record.to_json())
+
+
+def _require_way(proposal: Proposal, case: UseCase) -> None:
+    """Ask first whether the outcome is possible from where the case stands."""
+    cycle = read_lifecycle()
+    if proposal.gate or not cycle.outcome(proposal.outcome).gated:
+        gate = proposal.gate if cycle.outcome(proposal.outcome).gated else None
+        cycle.next_state(case.state, proposal.outcome, gate, case.came_from)
 
 
 def _as_said(proposal: Proposal) -> dict[str, Any]:
@@ -317,7 +356,7 @@ def _as_said(proposal: Proposal) -> dict[str, Any]:
         "made_by_program": proposal.by_program,
         "author": proposal.author.strip(),
         "attested_by": proposal.attested_by.strip(),
-        "minutes_sha256": content_hash(proposal.minutes) if proposal.minutes else "",
+        "minutes_sha256": keep_paper(proposal.minutes, where="--minutes"),
         "statement": BY_PROGRAM if proposal.by_program else BY_GRADE["recorded"],
     }
 

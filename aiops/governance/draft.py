@@ -10,14 +10,15 @@ from typing import Any
 from filelock import FileLock
 
 from aiops.errors import ConfigError, GateError
-from aiops.files import read_json, write_json
-from aiops.governance import ledger
-from aiops.governance.basis import require_unchanged
+from aiops.files import write_json
+from aiops.governance import dissents, ledger
 from aiops.governance.decision import Drafted, check_store, draft, record_draft, show
 from aiops.governance.keyring import book_of, read_keyring
 from aiops.governance.keys import KeyPair
 from aiops.governance.lifecycle import read_lifecycle
-from aiops.governance.record import DecisionRecord, Proposal
+from aiops.governance.people import is_same
+from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Proposal
+from aiops.governance.redraft import proposal_of, require_unchanged
 from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, add_signature, check, seal
 
@@ -67,24 +68,39 @@ def read_draft(path: Path) -> Drafted:
     ConfigError
         If it is none, or what people read in it is not what they sign.
     """
-    told = read_json(path)
     try:
+        told = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
         if told["kind"] != KIND:
             raise KeyError("kind")
         statement, envelope = told["statement"], told["envelope"]
-        payload = json.loads(base64.b64decode(envelope["payload"]))
-        dissents = list(told["dissents"])
-    except (KeyError, TypeError, ValueError) as fault:
+        payload = json.loads(base64.b64decode(envelope["payload"]), object_pairs_hook=_once)
+        against = list(told["dissents"])
+        made = BY_PROGRAM if statement["made_by_program"] else BY_GRADE["recorded"]
+        DecisionRecord.model_validate({**statement, **_LATER, "statement": made})
+        is_whole = payload == statement and told["sha256"] == ledger.record_sha256(statement)
+    except (KeyError, TypeError, ValueError, OSError, RecursionError) as fault:
         raise ConfigError(
             "this is no draft of a decision", where=str(path), fix="write one: decide … --draft"
         ) from fault
-    if payload != statement:
+    if not is_whole:
         raise ConfigError(
             "the text of the draft is not what its envelope holds: it was edited",
             where=str(path),
             fix="draft it again, and let each sign what it says now",
         )
-    return Drafted(statement, envelope, dissents)
+    return Drafted(statement, envelope, against)
+
+
+_LATER = {"id": "DEC-0000-0000", "created_at": "", "grade": "recorded"}
+"""What stands in a record and not yet in a draft."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Read an object of JSON in which no name stands twice: a reader would see one of the two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def sign_draft(path: Path, pair: KeyPair, *, dissent: str = "") -> Drafted:
@@ -107,20 +123,21 @@ def sign_draft(path: Path, pair: KeyPair, *, dissent: str = "") -> Drafted:
     with FileLock(f"{path}.lock"):
         drafted = read_draft(path)
         _require_may_sign(drafted.statement, pair, path, is_dissent=bool(dissent.strip()))
-        people = {person.casefold() for person in signers_of(drafted)}
-        if pair.public.person.casefold() in people:
+        if any(is_same(pair.public.person, person) for person in signers_of(drafted)):
             raise GateError(
                 f"{pair.public.person} has signed this draft already",
                 where=str(path),
                 fix="let another person sign",
             )
-        envelope, dissents = drafted.envelope, drafted.dissents
+        envelope, against = drafted.envelope, drafted.dissents
         if dissent.strip():
             said = dissent_statement(drafted.statement, dissent)
-            dissents = [*dissents, seal(said, DISSENT_TYPE, [pair])]
+            against = [*against, seal(said, DISSENT_TYPE, [pair])]
+            # In the ledger at once: a draft can be lost, and so could somebody's no.
+            dissents.keep(drafted.statement, against[-1])
         elif envelope is not None:
             envelope = add_signature(envelope, pair)
-        signed = Drafted(drafted.statement, envelope, dissents)
+        signed = Drafted(drafted.statement, envelope, against)
         _write(path, signed)
     Path(f"{path}.lock").unlink(missing_ok=True)
     return signed
@@ -138,10 +155,15 @@ def record_signed(path: Path) -> DecisionRecord:
         If MLflow does not answer.
     """
     drafted = read_draft(path)
-    if drafted.envelope is not None and not drafted.envelope["signatures"]:
+    if drafted.envelope is not None and drafted.envelope["signatures"]:
+        require_unchanged(drafted.statement)
+    elif not drafted.dissents and not dissents.of_statement(drafted.statement):
+        # Nobody's signature fixes its words, so they are worked out anew.
+        drafted = Drafted(draft(proposal_of(drafted.statement)))
+    else:
+        require_unchanged(drafted.statement)
         drafted = Drafted(drafted.statement, None, drafted.dissents)
-    require_unchanged(drafted.statement)
-    check_store()
+    check_store(str(drafted.statement["outcome"]))
     return show(record_draft(drafted))
 
 
@@ -172,7 +194,8 @@ def _require_may_sign(
     needed = read_lifecycle().needed(
         statement["from_state"], statement["outcome"], statement["gate"] or None
     )
-    if person == statement["author"] and not needed.author_may_sign and not is_dissent:
+    is_own = is_same(person, str(statement["author"]))
+    if is_own and not needed.author_may_sign and not is_dissent:
         raise GateError(
             f"{person} wrote this proposal and cannot sign it",
             where=str(path),

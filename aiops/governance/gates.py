@@ -110,7 +110,17 @@ def of_decision(decision: str) -> Gates:
         since, or the same bytes answer otherwise.
     """
     records = {str(record["id"]): record for record in ledger.read_all()}
-    record = pick(records, decision, where="ledger of decisions")
+    return answer_for(pick(records, decision, where="ledger of decisions"))
+
+
+def answer_for(record: Mapping[str, Any]) -> Gates:
+    """Return the kept answer that a decision, or a draft of one, rests on; answered again.
+
+    Raises
+    ------
+    GateError
+        As in `of_decision`.
+    """
     slug, runs = str(record["use_case"]), home.runs_dir(str(record["use_case"]))
     uris = [str(subject["model_uri"]).partition("#")[0] for subject in record["subject"]]
     files = [runs / uri.rpartition("/")[2] / GATES_FILE for uri in uris]
@@ -121,7 +131,7 @@ def of_decision(decision: str) -> Gates:
             answer = check_answer(path, runs / run if run else None)
             return {"step": record.get("gate_step", ""), "use_case": slug, "run": run, **answer}
     raise GateError(
-        f"no answer is kept that {decision} rests on",
+        f"no answer is kept that {record.get('id') or 'this'} rests on",
         where=str(gates_dir(slug)),
         fix="restore the folder from a backup"
         if record["evidence"]

@@ -5,7 +5,7 @@ one is signed by two others who are in force. Keys of the demo stand in a book o
 hold for the demo's use cases alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,10 @@ from uuid import uuid4
 from aiops.errors import GateError, LedgerError
 from aiops.governance import ledger
 from aiops.governance.keys import KeyPair, PublicKey, key_id_of
+from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.people import require_name, same_person_key
 from aiops.governance.signing import KEYRING_TYPE, Envelope, check, seal
+from aiops.lookup import pick
 
 KEYS, DEMO_KEYS = "keys", "demo_keys"
 SIGNERS = 2
@@ -29,6 +32,8 @@ class Member:
     roles: tuple[str, ...]
     since: str
     until: str | None = None
+    decisions: int | None = None
+    """How many decisions there were when it was revoked; None while it is in force."""
 
     def in_force(self, at: str) -> bool:
         """Return whether the key held at a moment, given as ISO time in UTC."""
@@ -78,7 +83,7 @@ def found(people: Sequence[tuple[KeyPair, Sequence[str]]], book: str = KEYS) -> 
         If there is a ring already, or fewer than two different people.
     """
     entries = [_entry(pair.public, roles, book) for pair, roles in people]
-    if len({entry["person"] for entry in entries}) < SIGNERS:
+    if _people(entry["person"] for entry in entries) < SIGNERS:
         raise GateError(
             f"a ring is founded by {SIGNERS} different people",
             where="keys found",
@@ -114,7 +119,10 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
     """
     if not reason.strip():
         raise GateError("a revocation needs a reason", where="keys revoke", fix="say why")
-    statement = {"event": "revoke", "key_id": key_id, "reason": reason, "nonce": uuid4().hex}
+    # Signed with it: how many decisions there were. What the key signs beyond that does not hold,
+    # whatever day it bears.
+    statement = {"event": "revoke", "key_id": key_id, "reason": reason, "nonce": uuid4().hex,
+                 "decisions": len(ledger.read_all(ledger.DECISIONS))}  # fmt: skip
     return _record(seal(statement, KEYRING_TYPE, signers), book)
 
 
@@ -129,15 +137,26 @@ def fold(events: Sequence[ledger.Record], book: str = KEYS) -> Keyring:
 
 
 def _entry(key: PublicKey, roles: Sequence[str], book: str) -> dict[str, Any]:
+    where = f"key {key.key_id[:16]}"
+    person = require_name(key.person, where=where)
     if not roles or not all(role.strip() for role in roles):
-        raise GateError(f"{key.person} has no role", where="keys", fix="name at least one role")
+        raise GateError(f"{person} has no role", where="keys", fix="name at least one role")
+    for role in roles:
+        pick(read_lifecycle().roles, role, where=f"{where}: role")
+    other = KEYS if book == DEMO_KEYS else DEMO_KEYS
+    if key.key_id in {known.key_id for known in read_keyring(other).public_keys()}:
+        raise GateError(
+            f"the key of {person} is in the ring '{other}'",
+            where=where,
+            fix="make a key: aiops keys new --person NAME",
+        )
     if key.is_demo != (book == DEMO_KEYS):
         raise GateError(
             "a demo's key holds for the demo alone, and a person's key not for it",
-            where=f"key {key.key_id[:16]} of {key.person}",
+            where=where,
             fix="make a key: aiops keys new --person NAME",
         )
-    return {"key_id": key.key_id, "person": key.person, "public": key.public,
+    return {"key_id": key.key_id, "person": person, "public": key.public,
             "roles": sorted(set(roles))}  # fmt: skip
 
 
@@ -149,7 +168,11 @@ def _record(envelope: Envelope, book: str) -> Keyring:
             _folded(earlier, book).members, event, book, {_nonce(e) for e in earlier}
         )
         if fault:
-            raise GateError(fault, where=f"{book}: {len(earlier) + 1}. event", fix="see the rule")
+            raise GateError(
+                fault,
+                where=f"{book}: {len(earlier) + 1}. event",
+                fix="see who may sign: aiops keys list; two of them sign each change",
+            )
         return event
 
     ledger.append(next_event, book)
@@ -193,24 +216,23 @@ def _applied(
     if statement["event"] == "found":
         return _founded(members, statement, told.signed_by, at, book)
     force = {m.key.key_id: m for m in members if m.in_force(at)}
-    people = {key.person for key in told.signed_by if key.key_id in force}
+    signers = [key.person for key in told.signed_by if key.key_id in force]
     if statement["event"] == "revoke":
         if statement["key_id"] not in force:
             return members, "no key in force has this id"
-        if len(people) < SIGNERS:
-            return members, f"signed by {len(people)} members in force; {SIGNERS} are needed"
+        if (n := _people(signers)) < SIGNERS:
+            return members, f"signed by {n} of those in force; {SIGNERS} are needed"
         return tuple(
-            Member(m.key, m.roles, m.since, at)
+            Member(m.key, m.roles, m.since, at, int(statement.get("decisions", 0)))
             if m.key.key_id == statement["key_id"] and m.in_force(at)
             else m
             for m in members
         ), ""
     new = [_member(entry, at, book) for entry in statement["members"]]
-    others = people - {m.key.person for m in new}
-    if len(others) < SIGNERS:
-        return members, (
-            f"signed by {len(others)} members in force other than its owner; {SIGNERS} are needed"
-        )
+    owners = {same_person_key(m.key.person) for m in new}
+    n = _people(name for name in signers if same_person_key(name) not in owners)
+    if n < SIGNERS:
+        return members, f"signed by {n} in force other than its owner; {SIGNERS} are needed"
     if {m.key.key_id for m in new} & {m.key.key_id for m in members}:
         return members, "this key is or was in the ring"
     return (*members, *new), ""
@@ -226,9 +248,16 @@ def _founded(
     new = tuple(_member(entry, at, book) for entry in statement["members"])
     if {m.key.key_id for m in new} != {key.key_id for key in signed_by}:
         return members, "not everybody whom the founding names has signed it"
-    if len({m.key.person for m in new}) < SIGNERS:
+    if len({m.key.key_id for m in new}) < len(new):
+        return members, "one key stands in the founding under two names"
+    if _people(m.key.person for m in new) < SIGNERS:
         return members, f"founded by fewer than {SIGNERS} different people"
     return new, ""
+
+
+def _people(names: Iterable[str]) -> int:
+    """Return how many different people some names are of."""
+    return len({same_person_key(name) for name in names})
 
 
 def _member(entry: dict[str, Any], at: str, book: str) -> Member:

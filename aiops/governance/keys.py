@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops.errors import ConfigError
 from aiops.files import read_json, write_json
+from aiops.governance.people import require_name
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, SSlibKey
@@ -82,20 +83,19 @@ def new_key(
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner
 
-    stem = re.sub(r"[^a-z0-9]+", "-", person.lower()).strip("-")
-    if not stem:
-        raise ConfigError("a key needs a person", where="--person", fix="write a name")
+    person = require_name(person, where="--person")
     if len(passphrase) < SHORTEST:
         raise ConfigError(
             f"the passphrase has {len(passphrase)} characters",
             where="passphrase",
             fix=f"use {SHORTEST} or more; three words that nobody would put together will do",
         )
+    stem = re.sub(r"[^\w]+", "-", person.lower()).strip("-")
     private_file, public_file = folder / f"{stem}.key.pem", folder / f"{stem}.pub.json"
-    if private_file.exists():
+    if private_file.exists() or public_file.exists():
         raise ConfigError(
             "there is a key of this name already",
-            where=str(private_file),
+            where=str(private_file if private_file.exists() else public_file),
             fix="use it, or revoke it and choose another folder",
         )
     private = Ed25519PrivateKey.generate()
@@ -112,7 +112,7 @@ def new_key(
         {
             "kind": "public_key",
             "key_id": key.keyid,
-            "person": person.strip(),
+            "person": person,
             "public": key.keyval["public"],
             "is_demo": is_demo,
         },
@@ -168,6 +168,12 @@ def open_key(private_file: Path, passphrase: str) -> KeyPair:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner
 
+    if private_file.name.endswith(".pub.json"):
+        raise ConfigError(
+            "this is the public half of a key, and signing takes the private one",
+            where=str(private_file),
+            fix=f"name {private_file.name.removesuffix('.pub.json')}.key.pem",
+        )
     mode = stat.S_IMODE(private_file.stat().st_mode)
     if mode & 0o077:
         raise ConfigError(

@@ -62,6 +62,9 @@ class GateStep(Config):
     effect: str = ""
     policy: str = Field(description="Name of the gate policy's file.")
     renews: bool = Field(default=False, description="Whether it may be passed again.")
+    scope: tuple[Literal["sites", "population", "users", "max_cases"], ...] = Field(
+        default=(), description="What an approval must say of where and on whom it may be used."
+    )
     author_may_sign: bool = False
 
     @property
@@ -79,6 +82,7 @@ class Move(Config):
     signatures: int = Field(default=0, ge=0, description="Of the roles, how many; 0 is all.")
     grade: Grade = "recorded"
     author_may_sign: bool = False
+    effect: str = Field(default="", description="Of this way alone, beside the outcome's own.")
 
 
 class Outcome(Config):
@@ -221,10 +225,21 @@ class Lifecycle(Config):
             author_may_sign=rule.author_may_sign,
         )
 
-    def effect(self, outcome: str, gate: str | None = None) -> str:
-        """Return what a decision does beside moving the case, such as ``alias silent``."""
+    def effect(self, outcome: str, gate: str | None = None, state: str = "") -> str:
+        """Return what a decision does beside moving the case, such as ``alias silent``.
+
+        Parameters
+        ----------
+        outcome, gate : str
+            As in `next_state`.
+        state : str
+            Where the case stands: some ways do more than others of the same outcome.
+        """
         told = self.outcome(outcome)
-        return self.step(gate).effect if told.gated and gate is not None else told.effect
+        if told.gated and gate is not None:
+            return self.step(gate).effect
+        move = next((move for move in told.moves if state in move.from_states), None)
+        return (move.effect if move else "") or told.effect
 
     def allowed_from(self, state: str) -> list[str]:
         """Return what can be decided from a state, an approval with its gate.

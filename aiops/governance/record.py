@@ -66,7 +66,7 @@ class Scope(Config):
     sites: tuple[str, ...] = ()
     population: str = ""
     users: str = ""
-    max_cases: int | None = None
+    max_cases: int | None = Field(default=None, ge=1)
 
 
 class EvidenceItem(Config):
@@ -227,7 +227,7 @@ class Proposal(Config):
     attendees: tuple[str, ...] = ()
     dissent: tuple[str, ...] = ()
     conflicts_of_interest: tuple[str, ...] = ()
-    staff_days: float | None = None
+    staff_days: float | None = Field(default=None, ge=0)
     by_program: bool = False
     author: str = Field(default="", description="Who wrote it; does not sign.")
     attested_by: str = Field(default="", description="Secretary who records signed minutes.")

@@ -1,26 +1,31 @@
 """What a decision must say and name before it may stand, whatever its gate answers."""
 
+from collections.abc import Sequence
+from datetime import date
+
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
-from aiops.governance.lifecycle import APPROVALS, read_lifecycle
+from aiops.governance.lawful import now_called
+from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
+from aiops.governance.people import same_person_key
 from aiops.governance.record import Proposal, Subject
+from aiops.governance.revisit import NOBODY
 from aiops.governance.revisit import parse as parse_revisit
 from aiops.governance.usecase import UseCase
 
 IN_USE = ("silent_prospective", "live_limited", "live")
 """States in which an alias points to approved bytes."""
 
-STEPS = ("G0", "G1", "G2", "G3", "G4", "G5", "G6")
+ONCE_IN_USE = ("live_limited", "live")
 
 
-def steps_skipped(case: UseCase, step: str) -> tuple[str, ...]:
-    """Return the steps before one that nobody approved."""
-    mine = [record for record in ledger.read_all() if record["case_id"] == case.id]
-    passed = {record.get("gate_step", "G4") for record in mine if record["outcome"] in APPROVALS}
-    return tuple(name for name in STEPS[: STEPS.index(step)] if name not in passed)
-
-
-def require_usable(case: UseCase, outcome: str, effect: str, subject: tuple[Subject, ...]) -> None:
+def require_usable(
+    case: UseCase,
+    outcome: str,
+    effect: str,
+    subject: tuple[Subject, ...],
+    earlier: Sequence[ledger.Record],
+) -> None:
     """Refuse to fix or use bytes that nobody names, and to go on with what has lapsed."""
     is_about_bytes = outcome in APPROVALS and bool(effect)
     if is_about_bytes and not any(told.digest for told in subject):
@@ -29,6 +34,13 @@ def require_usable(case: UseCase, outcome: str, effect: str, subject: tuple[Subj
             where=f"decide {outcome} {case.slug}: --run",
             fix="name the run's folder: --run DIR",
         )
+    was_used = {now_called(r["to_state"]) for r in earlier} & set(ONCE_IN_USE)
+    if outcome in ("reject", "discontinue") and was_used:
+        raise GateError(
+            f"{case.id} was in use, and what was in use is retired",
+            where=f"decide {outcome} {case.slug}",
+            fix=f"aiops decide retire --use-case {case.slug}",
+        )
     if outcome == "resume" and case.came_from in IN_USE and case.warnings:
         raise GateError(
             f"resume is refused: {'; '.join(case.warnings)}",
@@ -36,6 +48,49 @@ def require_usable(case: UseCase, outcome: str, effect: str, subject: tuple[Subj
             fix="close the conditions (aiops condition met); what has lapsed is approved anew: "
             "aiops decide re-review",
         )
+
+
+def require_scope(proposal: Proposal, step: GateStep | None) -> None:
+    """Refuse an approval for use that does not say where and on whom."""
+    if step is None:
+        return
+    lacking = [name for name in step.scope if not getattr(proposal.scope, name)]
+    if lacking:
+        options = {"sites": "--site", "max_cases": "--max-cases"}
+        raise ConfigError(
+            f"{proposal.outcome} at {step.name} does not say: {', '.join(lacking)}",
+            where=f"decide {proposal.outcome} {proposal.use_case}",
+            fix="add " + ", ".join(options.get(name, f"--{name}") for name in lacking),
+        )
+
+
+def require_days(proposal: Proposal, expires_at: date | None) -> None:
+    """Refuse days that have gone by, and conditions that outlive their approval."""
+    where = f"decide {proposal.outcome} {proposal.use_case}"
+    if proposal.review_by is not None and proposal.review_by < date.today():
+        raise ConfigError(
+            f"the day of review, {proposal.review_by}, has gone by",
+            where=f"{where}: --review-by",
+            fix="name a day that is still to come",
+        )
+    for condition in proposal.conditions:
+        if condition.due < date.today():
+            raise ConfigError(
+                f"{condition.due} has gone by", where=f"{where}: --condition {condition.item}",
+                fix="name a day that is still to come",
+            )  # fmt: skip
+        if expires_at is not None and condition.due > expires_at:
+            raise ConfigError(
+                f"{condition.due} is after the approval's own end, {expires_at}",
+                where=f"{where}: --condition {condition.item}",
+                fix=f"name a day up to {expires_at}",
+            )
+        if same_person_key(condition.owner) in NOBODY:
+            raise ConfigError(
+                "nobody is named to bring it",
+                where=f"{where}: --condition {condition.item}",
+                fix='write it as "ITEM: what shall be brought; who; YYYY-MM-DD"',
+            )
 
 
 def require_said(proposal: Proposal) -> None:

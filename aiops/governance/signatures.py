@@ -8,6 +8,7 @@ from aiops.errors import GateError
 from aiops.governance.keyring import DEMO_KEYS, Member, book_of, read_keyring
 from aiops.governance.keys import PublicKey
 from aiops.governance.lifecycle import APPROVALS, Grade, Needed, suffices
+from aiops.governance.people import is_same, named_twice
 from aiops.governance.record import SignedBy, SignedDissent
 from aiops.governance.signing import DECISION_TYPE, Envelope, check
 from aiops.provenance import json_hash
@@ -169,8 +170,7 @@ def _require_apart(
     where: str,
 ) -> None:
     people = [member.key.person for member in members]
-    twice = sorted({person for person in people if people.count(person) > 1})
-    if twice:
+    if twice := named_twice(people):
         raise GateError(
             f"{', '.join(twice)} signed twice: one person fills one role",
             where=where,
@@ -183,13 +183,13 @@ def _require_apart(
             where=where,
             fix="add --author NAME",
         )
-    if author in people and not needed.author_may_sign:
+    if not needed.author_may_sign and any(is_same(author, person) for person in people):
         raise GateError(
             f"{author} wrote this proposal and cannot sign it",
             where=where,
             fix="let somebody else sign, or somebody else write it",
         )
-    both = sorted(set(people) & {d.person for d in against})
+    both = [d.person for d in against if any(is_same(d.person, person) for person in people)]
     if both:
         raise GateError(
             f"{', '.join(both)} signed for it and against it", where=where, fix="sign one of them"
@@ -197,8 +197,8 @@ def _require_apart(
 
 
 def _is_own_approval(statement: Mapping[str, Any]) -> bool:
-    is_own = statement["author"] == statement["made_by"] and not statement["made_by_program"]
-    return is_own and statement["outcome"] in APPROVALS
+    is_own = is_same(str(statement["author"]), str(statement["made_by"]))
+    return is_own and not statement["made_by_program"] and statement["outcome"] in APPROVALS
 
 
 def _require_minutes(statement: Mapping[str, Any], needed: Needed, where: str) -> None:
@@ -209,9 +209,28 @@ def _require_minutes(statement: Mapping[str, Any], needed: Needed, where: str) -
             where=where,
             fix="add --attested-by NAME --minutes FILE",
         )
-    present = dict(told for text in statement["attendees"] if (told := _present(text)))
-    people = [p for p in present if p != statement["author"] or needed.author_may_sign]
-    filled = [r for r in assign([present[p] for p in people], needed.roles) if r]
+    secretary, author = str(statement["attested_by"]), str(statement["author"])
+    if is_same(secretary, author):
+        raise GateError(
+            f"{author} wrote this proposal and cannot attest that others decided it",
+            where=where,
+            fix="let somebody else record it: --attested-by NAME",
+        )
+    if statement["outcome"] in APPROVALS and not author.strip():
+        raise GateError(
+            "an attested approval names who wrote it: nobody approves what they wrote themselves",
+            where=where,
+            fix="add --author NAME",
+        )
+    told = [pair for text in statement["attendees"] if (pair := _present(text))]
+    if twice := named_twice(name for name, _ in told):
+        raise GateError(
+            f"{', '.join(twice)} stands twice among those present: one person fills one role",
+            where=where,
+            fix='name each once: --present "NAME: ROLE, ROLE"',
+        )
+    held = [roles for name, roles in told if not is_same(name, author) or needed.author_may_sign]
+    filled = [role for role in assign(held, needed.roles) if role]
     if len(filled) < needed.signatures:
         lacking = [role for role in needed.roles if role not in filled]
         raise GateError(

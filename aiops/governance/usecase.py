@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from aiops import home
 from aiops.config import Config
@@ -17,11 +17,9 @@ from aiops.errors import ConfigError
 from aiops.files import read_json
 from aiops.governance import ledger
 from aiops.governance.conditions import Standing, standing_of
+from aiops.governance.lawful import came_from, now_called
 from aiops.governance.lifecycle import APPROVALS, FIRST, State, read_lifecycle
 from aiops.lookup import pick
-
-OLDER: dict[str, State] = {"approved": "silent_prospective"}
-"""States that records of the first version name, and what they are called now."""
 
 FIXED = ("slug", "revisits", "submitted_by")
 """Fields of the intake that no edit changes."""
@@ -59,6 +57,13 @@ class Intake(Config):
     downstream_services: str = Field(default="", description="Services whose work it changes.")
     revisits: str = Field(default="", description="Number of the closed case this tries again.")
     submitted_by: str = Field(default="", description="Who put it in.")
+
+    @field_validator("last_clinical_sign_in", "market_scan_on", "epr_scan_on")
+    @classmethod
+    def _gone_by(cls, day: date | None) -> date | None:
+        if day is not None and day > date.today():
+            raise ValueError(f"{day} is still to come")
+        return day
 
 
 OPTIONAL = ("labels_done", "alternatives", "revisits", "submitted_by", "last_clinical_sign_in")
@@ -134,8 +139,12 @@ def submit(slug: str, title: str, **details: Any) -> UseCase:
         If a field is wrong, the slug is taken, or `revisits` names no case.
     """
     intake = _intake({"slug": slug, "title": title, **details})
-    if intake.revisits:
-        find(intake.revisits)
+    if intake.revisits and not (former := find(intake.revisits)).is_closed:
+        raise ConfigError(
+            f"{former.id} {former.slug} is {former.state}, and only a closed case is tried again",
+            where=f"intake of '{slug}': revisits",
+            fix=f"go on with {former.slug}, or leave `revisits` out",
+        )
 
     def next_entry(entries: list[ledger.Record]) -> ledger.Record:
         intakes = [entry for entry in entries if "slug" in entry]
@@ -262,16 +271,10 @@ def state_after(
     'rejected'
     """
     if decisions:
-        return _known(decisions[-1]["to_state"])
+        return now_called(decisions[-1]["to_state"])
     if is_evaluated:
         return "retrospective_eval"
     return "development" if has_run else FIRST
-
-
-def _known(state: str) -> State:
-    """Return a state of a record as it is called now."""
-    now = OLDER.get(state, state)
-    return next(known for known in read_lifecycle().states if known == now)
 
 
 def _intake(said: dict[str, Any]) -> Intake:
@@ -325,7 +328,7 @@ def _use_case(
         submitted_at=entry["submitted_at"],
         state=state,
         since=_since(decisions) or _began(evaluated or runs) or entry["submitted_at"],
-        came_from=_came_from(decisions, state),
+        came_from=came_from(decisions, state),
         reasons=tuple(f"{reason['code']} {reason['name']}" for reason in last["reasons"]),
         review_by=last["review_by"],
         decisions=tuple(record["id"] for record in decisions),
@@ -348,12 +351,3 @@ def _began(runs: list[Any]) -> str:
     """Return when the first of some runs began; a run without a date says nothing."""
     told = runs[0] / "run.json" if runs else None
     return str(read_json(told).get("created") or "") if told and told.exists() else ""
-
-
-def _came_from(decisions: list[ledger.Record], state: State) -> State | None:
-    """Return the state that led here; going back to a state is no coming from anywhere."""
-    for record in reversed(decisions):
-        is_move = record["to_state"] == state and record["from_state"] != state
-        if is_move and record["outcome"] != "resume":
-            return _known(record["from_state"])
-    return None

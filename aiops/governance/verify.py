@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from aiops.errors import AiopsError
 from aiops.governance import ledger
-from aiops.governance.keyring import DEMO_KEYS, KEYS, read_keyring
-from aiops.governance.lifecycle import Needed, read_lifecycle
+from aiops.governance.dissents import lost
+from aiops.governance.keyring import DEMO_KEYS, KEYS, book_of, read_keyring
+from aiops.governance.lawful import grade_faults, needed_by, rule_faults, rules_of
 from aiops.governance.record import DecisionRecord, statement_of
 from aiops.governance.signatures import vouch
 
@@ -114,7 +115,7 @@ def _ring_faults(book: str) -> tuple[str, ...]:
 
 
 def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
-    before: dict[str, DecisionRecord] = {}
+    before: dict[str, list[ledger.Record]] = {}
     ids: Counter[str] = Counter()
     proposals: Counter[str] = Counter()
     for number, line in enumerate(lines, start=1):
@@ -132,9 +133,12 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
         if record.proposal_id and proposals[record.proposal_id] > 1:
             yield Found(name, "its proposal was recorded twice")
         if record.schema_version > 1:
-            yield from (Found(name, what) for what in _rule_faults(record, before))
+            earlier = before.get(record.case_id, [])
+            yield from (Found(name, what) for what in _rule_faults(record, earlier))
             yield from (Found(name, what) for what in _signature_faults(record, line))
-        before[record.case_id] = record
+            yield from (Found(name, what) for what in _late_signers(record, number - 1))
+        before.setdefault(record.case_id, []).append(line.record)
+    yield from (Found("decisions.jsonl", what) for what in lost(lines))
 
 
 def _orphans(lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
@@ -151,18 +155,15 @@ def _orphans(lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
             yield Found(str(line.record.get("id")), f"{name} is not in the register")
 
 
-def _rule_faults(record: DecisionRecord, before: dict[str, DecisionRecord]) -> Iterator[str]:
-    """Say where a decision does not follow the one before it on its case."""
-    last = before.get(record.case_id)
-    if record.follows != (last.id if last else ""):
-        yield f"it follows {record.follows or 'nothing'}, and {last.id if last else 'nothing'} " \
-              "stands before it: a decision was taken out, put in or moved"  # fmt: skip
-    elif last is not None:
-        stood = {"approved": "silent_prospective"}.get(last.to_state, last.to_state)
-        if stood != record.from_state:
-            yield f"it starts from {record.from_state}, and {last.id} led to {stood}"
-    if record.from_state in read_lifecycle().terminal:
-        yield f"it reopens a case that is {record.from_state}"
+def _rule_faults(record: DecisionRecord, earlier: list[ledger.Record]) -> Iterator[str]:
+    """Say where a decision does not keep the rules that it names."""
+    told = record.to_json()
+    cycle = rules_of(told)
+    if cycle is None:
+        yield "the lifecycle that it names is not kept: it cannot be held to any rules"
+        return
+    yield from rule_faults(told, earlier, cycle)
+    yield from grade_faults(told, cycle)
 
 
 def _signature_faults(record: DecisionRecord, line: ledger.Line) -> Iterator[str]:
@@ -172,12 +173,17 @@ def _signature_faults(record: DecisionRecord, line: ledger.Line) -> Iterator[str
         yield f"it says that it is {record.grade}, and nobody's signature is with it"
         return
     statement = statement_of(line.record)
+    cycle = rules_of(line.record)
+    if cycle is None:
+        return  # told by `_rule_faults`
     try:
+        # The grade has a sentence of its own; here it is asked who vouches.
+        needed = needed_by(line.record, cycle).model_copy(update={"grade": "recorded"})
         vouched = vouch(
             statement,
             envelope,
             line.attached.get("dissents", []),
-            _needed(record),
+            needed,
             at=record.created_at,
         )
     except AiopsError as fault:
@@ -194,22 +200,17 @@ def _signature_faults(record: DecisionRecord, line: ledger.Line) -> Iterator[str
         yield "it names others than those who signed a dissent"
 
 
-def _needed(record: DecisionRecord) -> Needed:
-    """Return whose names a decision asked for, by what it says itself.
+def _late_signers(record: DecisionRecord, position: int) -> Iterator[str]:
+    """Say whose key had been revoked, whatever moment the line bears.
 
-    The lifecycle may have changed since: a decision is held to the roles it names. What the grade
-    had to be is a rule of that day, and is not asked again.
+    A revocation names, under two signatures, how many decisions there were.
     """
-    roles, signatures = record.signatures_required, len(record.signatures_required)
-    if len(roles) == 1 and " of: " in roles[0]:
-        count, _, told = roles[0].partition(" of: ")
-        roles, signatures = tuple(told.split(", ")), int(count)
-    return Needed(
-        roles=roles,
-        signatures=signatures,
-        grade="recorded",
-        author_may_sign=record.outcome == "suspend",
-    )
+    ring = read_keyring(book_of(record.use_case))
+    gone = {m.key.key_id: m for m in ring.members if m.decisions is not None}
+    for signer in record.signed_by:
+        member = gone.get(signer.key_id)
+        if member is not None and member.decisions is not None and position >= member.decisions:
+            yield f"the key of {signer.person} had been revoked when this was recorded"
 
 
 def _projection(*, repair: bool) -> tuple[list[Found], str]:

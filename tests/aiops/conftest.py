@@ -58,6 +58,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def attested(tmp_path: Path) -> dict[str, Any]:
+    """What a secretary adds to an approval at G4: who wrote it, the minutes, who was there."""
+    minutes = tmp_path / "minutes.txt"
+    minutes.write_text("The board met and agreed.")
+    present = ("Dr Cho: cso", "Dr Lee: clinical lead", "Dr May: fairness reviewer")
+    return {"author": "Ana", "attested_by": "The secretary", "minutes": minutes,
+            "attendees": present}  # fmt: skip
+
+
+@pytest.fixture
 def make_run(home: Path) -> Callable[..., Path]:
     """Write a run folder; keywords are of `Facts`, or blocks of the config to replace."""
 

@@ -26,11 +26,11 @@ def test_keys_are_made_founded_enrolled_and_revoked(aiops, tmp_path):
     made = {n: aiops("new", "--person", n, "--out", tmp_path / "k") for n in ("Lee", "Cho", "Ana")}
     lee, cho = (made[n]["private"] for n in ("Lee", "Cho"))
     both = ("--key", lee, "--key", cho)
-    aiops("found", "--key", lee, "--role", "chair", "--key", cho, "--role", "cso, qm")
+    aiops("found", "--key", lee, "--role", "chair", "--key", cho, "--role", "cso, quality manager")
     aiops("enrol", made["Ana"]["public"], "--role", "ai lead", *both)
     shown = aiops("list")
     assert [(m["person"], m["roles"]) for m in shown["members"]] == [
-        ("Lee", ["chair"]), ("Cho", ["cso", "qm"]), ("Ana", ["ai lead"])
+        ("Lee", ["chair"]), ("Cho", ["cso", "quality manager"]), ("Ana", ["ai lead"])
     ]  # fmt: skip
     shown = aiops("revoke", made["Ana"]["key_id"][:12], "--reason", "left", *both)
     assert [bool(m["until"]) for m in shown["members"]] == [False, False, True]

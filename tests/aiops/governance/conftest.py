@@ -11,11 +11,10 @@ from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import DEMO_KEYS, KEYS, found
 from aiops.governance.keys import KeyPair, PublicKey
 from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.policy import policy_sha256, read_policy
 
 GATES = {
     "policy_version": "1.0.0",
-    "policy_sha256": "7" * 64,
-    "valid_months": 12,
     "outcome": "pass",
     "items": [],
     "evaluated": {},
@@ -51,10 +50,14 @@ def demo_ring(home) -> dict[str, KeyPair]:
 
 @pytest.fixture
 def open_gates(monkeypatch):
-    """Every step's gate passes."""
-    monkeypatch.setattr(
-        basis, "answered", lambda step, case, run_dir: {**GATES, "policy": step.policy}
-    )
+    """Every step's gate passes, without an item that was asked."""
+
+    def passed(step, case, run_dir):
+        policy = read_policy(step.policy)
+        said = {"policy": step.policy, "policy_sha256": policy_sha256(policy)}
+        return {**GATES, **said, "valid_months": policy.valid_months}
+
+    monkeypatch.setattr(basis, "answered", passed)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -62,9 +63,16 @@ def gated(make_run):
 LEARNT = {"lessons": ["Ask the archive's vendor first."], "revisit_if": ["n_positive>=480"]}
 
 
+MET = {
+    "author": "Ana", "attested_by": "The secretary", "minutes": Path(__file__),
+    "attendees": ("Dr Cho: cso", "Dr Lee: clinical lead", "Dr May: fairness reviewer"),
+}  # fmt: skip
+
+
 def decided(outcome, **said):
     learnt = {} if outcome.startswith(("approve", "re")) and outcome != "reject" else LEARNT
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **learnt, **said}
+    met = MET if outcome.startswith("approve") else {}
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **learnt, **met, **said}
     return record_decision(propose(outcome, "chest-effusion", **said))
 
 
@@ -90,7 +98,7 @@ def test_a_pass_is_approved_and_the_record_is_whole(gated):
     assert record.effort.compute_hours == 0.01
     assert record.expires_at is not None
     assert record.expires_at > date.today() + timedelta(days=360)
-    assert record.statement == "recorded for those named in it; not signed"
+    assert record.statement == "attested by a secretary from signed minutes"
     assert usecase.find("chest-effusion").state == "silent_prospective"
     assert ledger.read_all() == [record.to_json()]
 
@@ -322,7 +330,7 @@ def test_a_proposal_is_recorded_once(home):
 def test_steps_that_nobody_approved_are_told(gated):
     record = decided("approve", run_dir=gated())
     assert (record.gate_step, record.gates_skipped) == ("G4", ("G0", "G1", "G2", "G3"))
-    assert (record.grade, record.effect) == ("recorded", "alias silent")
+    assert (record.grade, record.effect) == ("attested", "alias silent")
     assert record.signatures_required == ("cso", "clinical lead", "fairness reviewer")
 
 
@@ -396,5 +404,7 @@ def test_evidence_says_whether_it_was_computed_brought_or_stated(home):
             "outcome": "pass", "reason": ""}  # fmt: skip
     items = [{**item, "kind": kind} for kind in ("document", "stated", "computed")]
     proposal = propose("defer", "any-case", rationale="No.", by="A board")
-    found = evidence_of({"items": [*items, item], "evaluated": {}}, (), proposal)
+    found = evidence_of(
+        {"items": [*items, item], "evaluated": {}}, (), proposal.run_dir, proposal.by
+    )
     assert [one.kind for one in found] == ["document", "stated", "computed", "computed"]

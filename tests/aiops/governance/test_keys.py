@@ -30,7 +30,7 @@ def test_a_key_is_never_written_over(tmp_path):
 
 @pytest.mark.parametrize(
     ("person", "passphrase", "words"),
-    [("Dr Lee", "short", "the passphrase has 5 characters"), (" - ", PASSPHRASE, "a person")],
+    [("Dr Lee", "short", "the passphrase has 5 characters"), (" - ", PASSPHRASE, "names nobody")],
 )
 def test_a_key_without_name_or_lock_is_not_made(tmp_path, person, passphrase, words):
     with pytest.raises(ConfigError, match=words):

@@ -4,9 +4,10 @@ import hashlib
 
 import pytest
 
-from aiops.errors import GateError
+from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
 from aiops.governance.decision import propose, record_decision
+from aiops.governance.documents import bytes_path
 from aiops.governance.keyring import DEMO_KEYS, enrol, found, revoke
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.signatures import assign
@@ -15,7 +16,9 @@ from aiops.governance.verify import verify_ledger
 CYCLE = read_lifecycle()
 ROLES = tuple(CYCLE.roles)
 STATE_OF = {name: step.from_states[0] for name, step in CYCLE.gates.items()}
-SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
+LIMITS = {"sites": ["Day unit"], "users": "radiologists", "max_cases": 500}
+SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana",
+        "scope": LIMITS}  # fmt: skip
 LEARNT = {"reasons": ["R19"], "lessons": ["Ask early."], "revisit_if": ["n_positive>=480"]}
 
 
@@ -251,7 +254,8 @@ def test_what_has_lapsed_does_not_go_on_as_if_it_had_not(ring, stand, moved):
     fault = refused("resume", [ring["cso"], ring["chair"]])
     assert fault.what == f"resume is refused: lapsed: {number} ended on 2020-01-01"
     assert fault.fix.endswith("approved anew: aiops decide re-review")
-    again = record_decision(propose("re-review", "ct-triage", **SAID))
+    told = propose("re-review", "ct-triage", **SAID)
+    again = record_decision(told, [ring["cso"], ring["service owner"]])
     assert again.to_state == "development"
 
 
@@ -263,7 +267,7 @@ def test_a_case_is_taken_through_its_whole_life_and_the_record_holds(ring, stand
     ends = [
         ("suspend", "suspended", ["cso"], {"reasons": ["R24"]}),
         ("resume", "live", ["cso", "chair"], {}),
-        ("re-review", "change_review", [], {}),
+        ("re-review", "change_review", ["clinical lead"], {}),
         ("resume", "live", ["cso"], {}),
         ("retire", "retired", ["ai lead", "chair"], LEARNT),
     ]
@@ -274,4 +278,62 @@ def test_a_case_is_taken_through_its_whole_life_and_the_record_holds(ring, stand
         approve("G6", [ring[role] for role in CYCLE.step("G6").roles])
     found = verify_ledger(projection=False)
     assert found.found == ()
-    assert found.grades == {"recorded": 2, "signed": 11}
+    assert found.grades == {"recorded": 1, "signed": 12}
+
+
+@pytest.mark.parametrize("name", ["dr ai lead", "Dr  AI Lead", "Dr Ai Lead.", "Dr Ai\u200b Lead"])
+def test_an_author_does_not_sign_under_another_spelling(name, ring, stand):
+    stand("submitted")
+    fault = refused("G0", [ring["ai lead"], ring["clinical lead"]], author=name)
+    assert fault.what.endswith("wrote this proposal and cannot sign it")
+
+
+def test_minutes_are_a_file_with_words_in_it_and_are_kept(ring, stand, attested, tmp_path):
+    stand("retrospective_eval")
+    empty = tmp_path / "empty.pdf"
+    empty.write_bytes(b" \n")
+    with pytest.raises(ConfigError, match="there is nothing in this file"):
+        approve("G4", **{**attested, "minutes": empty})
+    record = approve("G4", **attested)
+    assert bytes_path(record.minutes_sha256).read_text() == "The board met and agreed."
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"attendees": ("Dr A: cso", "dr a: clinical lead", "DR A: fairness reviewer")}, "twice"),
+        ({"attested_by": "ana"}, "wrote this proposal and cannot attest"),
+        ({"author": ""}, "an attested approval names who wrote it"),
+    ],
+)
+def test_an_attestation_is_of_different_people(changes, words, stand, attested):
+    stand("retrospective_eval")
+    assert words in refused("G4", **{**attested, **changes}).what
+
+
+def test_limited_use_says_where_by_whom_and_for_how_many(ring, stand):
+    stand("silent_prospective")
+    keys = [ring[role] for role in CYCLE.step("G5").roles]
+    with pytest.raises(ConfigError, match="approve at G5 does not say: users, max_cases"):
+        approve("G5", keys, scope={"sites": ["Day unit"]})
+    with pytest.raises(ConfigError, match="greater than or equal to 1"):
+        approve("G5", keys, scope={**LIMITS, "max_cases": -5})
+
+
+def test_what_was_in_use_is_retired_and_not_rejected(ring, stand, moved):
+    stand("live")
+    moved("ct-triage", "development", outcome="re-review")
+    told = {"reasons": ["R22"], **LEARNT, "scope": {}}
+    fault = refused("reject", [ring["chair"], ring["ai lead"]], **{**told, "reasons": ["R22"]})
+    assert fault.what == "UC-0001 was in use, and what was in use is retired"
+    done = propose("retire", "ct-triage", **{**SAID, **LEARNT})
+    assert record_decision(done, [ring["chair"], ring["ai lead"]]).to_state == "retired"
+
+
+def test_what_is_built_anew_is_in_use_no_longer(ring, stand, moved):
+    stand("live")
+    assert "must be attested by 1 of" in refused("re-review").what
+    moved("ct-triage", "change_review", outcome="re-review")
+    told = propose("re-review", "ct-triage", **SAID)
+    record = record_decision(told, [ring["cso"], ring["ai lead"]])
+    assert (record.to_state, record.effect) == ("development", "remove_alias")

@@ -1,0 +1,58 @@
+"""Signed dissents: each is a line of the ledger from the moment it is signed.
+
+A draft goes from hand to hand and can be lost, cut or edited. A no that somebody signed is not: it
+is attached to the decision when that is recorded, whatever the draft still says.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiops.governance import ledger
+from aiops.governance.signing import Envelope
+from aiops.provenance import json_hash
+
+BOOK = "dissents"
+
+
+def keep(statement: Mapping[str, Any], envelope: Envelope) -> None:
+    """Write a signed dissent from a statement into the ledger.
+
+    Parameters
+    ----------
+    statement : mapping
+        What is not agreed with.
+    envelope : dict
+        The dissent as it was signed.
+    """
+    entry = {
+        "proposal_id": str(statement["proposal_id"]),
+        "use_case": str(statement["use_case"]),
+        "dissent_from": json_hash(dict(statement)),
+        "envelope": envelope,
+        "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+    }
+    ledger.append(lambda earlier: entry, BOOK)
+
+
+def of_statement(statement: Mapping[str, Any]) -> list[Envelope]:
+    """Return the dissents that were signed from just this statement, the oldest first."""
+    digest = json_hash(dict(statement))
+    return [e["envelope"] for e in ledger.read_all(BOOK) if e["dissent_from"] == digest]
+
+
+def lost(lines: list[ledger.Line]) -> list[str]:
+    """Return a sentence for each signed dissent that a recorded decision does not carry.
+
+    Parameters
+    ----------
+    lines : list of Line
+        The decisions.
+    """
+    by_proposal = {str(line.record.get("proposal_id", "")): line for line in lines}
+    told = []
+    for entry in ledger.read_all(BOOK):
+        line = by_proposal.get(str(entry["proposal_id"]))
+        if line is not None and entry["envelope"] not in line.attached.get("dissents", []):
+            told.append(f"{line.record['id']} leaves out a dissent that was signed {entry['at']}")
+    return told

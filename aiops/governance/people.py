@@ -1,0 +1,78 @@
+"""Whether two names are of one person, and whether a text is a person's name at all.
+
+Who may sign, who wrote a proposal and who was there are told apart by name. So a name is compared
+by how it reads, not by its bytes: case, spaces, marks and letters of another script that look the
+same make no second person.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+from aiops.errors import ConfigError
+
+_LOOKS_LIKE = str.maketrans(
+    "аеорсухіјѕԁһԛԝмткнвαορνικτυχε",  # Cyrillic and Greek letters that look like these:
+    "aeopcyxijsdhqwmtkhbaopviktuxe",
+)
+
+
+def same_person_key(name: str) -> str:
+    """Return a name as it is compared: two that read alike have one key.
+
+    Examples
+    --------
+    >>> same_person_key("Dr.  Ana LEE ") == same_person_key("dr ana lee")
+    True
+    >>> same_person_key("Аnа") == same_person_key("Ana")  # Cyrillic А and а
+    True
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    shown = "".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
+    words = "".join(c if c.isalnum() else " " for c in shown).split()
+    return " ".join(words).translate(_LOOKS_LIKE)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return whether two names are of one person; a blank name is of nobody.
+
+    Examples
+    --------
+    >>> is_same("Dr Lee", "dr  lee."), is_same("", "")
+    (True, False)
+    """
+    key = same_person_key(one)
+    return bool(key) and key == same_person_key(other)
+
+
+def named_twice(names: Iterable[str]) -> list[str]:
+    """Return the names that stand more than once, each as it was first written.
+
+    Examples
+    --------
+    >>> named_twice(["Ana", "Lee", "ana "])
+    ['Ana']
+    """
+    first: dict[str, str] = {}
+    twice: dict[str, str] = {}
+    for name in names:
+        key = same_person_key(name)
+        if key in first:
+            twice.setdefault(key, first[key])
+        first.setdefault(key, name)
+    return list(twice.values())
+
+
+def require_name(name: str, *, where: str) -> str:
+    """Return a name without spaces at its ends, or say why it is none.
+
+    Raises
+    ------
+    ConfigError
+        If no letter is in it, or a sign that cannot be seen.
+    """
+    clean = " ".join(name.split(" ")).strip()
+    hidden = [c for c in clean if unicodedata.category(c) in ("Cf", "Cc", "Zl", "Zp")]
+    if hidden or not same_person_key(clean):
+        what = "holds a sign that cannot be seen" if hidden else "names nobody"
+        raise ConfigError(f"the name {what}", where=where, fix="write the person's name in letters")
+    return clean

@@ -1,0 +1,202 @@
+"""A decision is held to the lifecycle, not to what it says of itself."""
+
+import base64
+import json
+
+import pytest
+import rfc8785
+
+from aiops.errors import AiopsError, GateError
+from aiops.files import read_json, write_json
+from aiops.governance import decision, ledger, usecase
+from aiops.governance.decision import Drafted, draft, propose, record_decision, record_draft
+from aiops.governance.draft import record_signed, sign_draft, write_draft
+from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
+from aiops.governance.lifecycle import keep_lifecycle, kept_lifecycle, read_lifecycle
+from aiops.governance.verify import verify_ledger
+
+SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
+CYCLE = read_lifecycle()
+
+
+@pytest.fixture(autouse=True)
+def _no_store(open_gates, monkeypatch):
+    monkeypatch.setattr(decision, "check_store", lambda outcome: None)
+    monkeypatch.setattr("aiops.governance.draft.check_store", lambda outcome: None)
+    monkeypatch.setattr("aiops.governance.draft.show", lambda record: record)
+
+
+def edited(path, **changes):
+    """Write a draft anew whose text and payload say something else."""
+    told = read_json(path)
+    statement = {**told["statement"], **changes}
+    payload = base64.b64encode(rfc8785.dumps(statement)).decode()
+    envelope = {**told["envelope"], "payload": payload}
+    sha256 = ledger.record_sha256(statement)
+    write_json(path, {**told, "statement": statement, "envelope": envelope, "sha256": sha256})
+
+
+def test_an_unsigned_draft_is_worked_out_anew_whatever_it_says(home, tmp_path):
+    usecase.submit("ct-triage", "CT triage")
+    path = tmp_path / "draft.json"
+    write_draft(propose("re-review", "ct-triage", **SAID), path)
+    edited(path, to_state="live", effect="alias live", gate_step="G6", expires_at="2999-01-01")
+    record = record_signed(path)
+    assert (record.to_state, record.effect, record.gate_step) == ("triage", "", "")
+    assert record.expires_at is None
+    assert verify_ledger(projection=False).found == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"to_state": "live"}, "it leads to live, and by the lifecycle triage"),
+        ({"effect": "alias live"}, "it does alias live, and by the lifecycle nothing more"),
+        ({"gate_step": "G6"}, "it was decided at step G6, and by the lifecycle none"),
+        ({"signatures_required": ["secretary"]}, "by the lifecycle nobody"),
+        ({"grade_required": "signed"}, "it asks for the grade signed"),
+        ({"from_state": "live"}, "the case was in live when this was proposed"),
+        ({"lifecycle_sha256": "0" * 64}, "the lifecycle that it names is not kept"),
+        ({"use_case": "demo-other"}, "UC-0001 is ct-triage"),
+    ],
+)
+def test_a_statement_that_says_otherwise_is_not_recorded(home, changes, words):
+    usecase.submit("ct-triage", "CT triage")
+    statement = {**draft(propose("re-review", "ct-triage", **SAID)), **changes}
+    with pytest.raises(AiopsError, match=words):
+        record_draft(Drafted(statement))
+    assert ledger.read_all() == []
+
+
+def forged(book=ledger.DECISIONS, **changes):
+    """Write the last line of a book anew, with sums that fit: what anybody can who has the disk."""
+    path = ledger.book_path(book)
+    *before, last = path.read_text().splitlines()
+    entry = json.loads(last)
+    entry["record"] = {**entry["record"], **changes}
+    for name in [key for key in entry if key not in ("record", "sha256")]:
+        if entry["record"].get("grade") != "signed":
+            del entry[name]
+    told = {key: value for key, value in entry.items() if key != "sha256"}
+    entry["sha256"] = ledger.record_sha256(told if len(told) > 1 else told["record"])
+    path.write_text("\n".join([*before, rfc8785.dumps(entry).decode(), ""]))
+    write_json(
+        path.with_suffix(".head.json"), {"lines": len(before) + 1, "sha256": entry["sha256"]}
+    )
+
+
+def whole(ring, gate, roles=None):
+    return record_decision(
+        propose("approve", "ct-triage", gate=gate, **SAID),
+        [ring[role] for role in roles or CYCLE.step(gate).roles],
+    )
+
+
+def told():
+    """Return what is wrong with the last decision: those before it only set the scene."""
+    last = ledger.read_all()[-1]["id"]
+    found = verify_ledger(projection=False).found
+    return [one.what for one in found if one.where in (last, "decisions.jsonl")]
+
+
+def test_a_grade_that_was_lowered_is_found(ring, stand, monkeypatch):
+    stand("development")
+    monkeypatch.setattr("aiops.governance.decision.require_usable", lambda *a: None)
+    monkeypatch.setattr("aiops.governance.lawful._approval_faults", lambda record: iter(()))
+    whole(ring, "G3")
+    assert told() == []
+    forged(grade="recorded", signed_by=[], statement="recorded for those named in it; not signed")
+    assert told() == [
+        "it is only recorded; the lifecycle asks for attested by ai lead, quality manager"
+    ]
+
+
+def test_a_quorum_that_a_record_gives_itself_is_found(ring, stand):
+    stand("planned")
+    whole(ring, "G2")
+    assert told() == []
+    forged(signatures_required=["secretary"])
+    assert (
+        "it asks for the names of secretary, and by the lifecycle cso, clinical lead, quality "
+        "manager" in told()
+    )
+
+
+def test_a_key_that_was_revoked_signs_no_later_line_whatever_day_it_bears(ring, stand, people):
+    from aiops.governance.keyring import revoke
+
+    stand("planned")
+    revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
+    before = "2020-01-01T00:00:00.000000+00:00"
+    statement = draft(propose("approve", "ct-triage", gate="G2", **SAID))
+    from aiops.governance.signing import DECISION_TYPE, seal
+
+    roles = CYCLE.step("G2").roles
+    envelope = seal(statement, DECISION_TYPE, [ring[role] for role in roles])
+    signers = [{"person": ring[r].public.person, "role": r, "key_id": ring[r].public.key_id}
+               for r in roles]  # fmt: skip
+    record = {
+        **statement, "id": f"DEC-{before[:4]}-0001", "created_at": before, "grade": "signed",
+        "signed_by": signers, "signed_dissent": [], "heads": {},
+        "statement": "signed by those named in it, each with a key of their own",
+    }  # fmt: skip
+    ledger.append(lambda earlier: ledger.Line(record, {"envelope": envelope}))
+    assert "the key of Dr Cso had been revoked when this was recorded" in told()
+
+
+def test_a_dissent_cannot_be_cut_from_the_record(ring, stand, tmp_path):
+    stand("planned")
+    path = tmp_path / "draft.json"
+    write_draft(propose("approve", "ct-triage", gate="G2", **SAID), path)
+    sign_draft(path, ring["chair"], dissent="Too few women were read.")
+    for role in CYCLE.step("G2").roles:
+        sign_draft(path, ring[role])
+    write_json(path, {**read_json(path), "dissents": []})
+    record = record_signed(path)
+    assert [d.person for d in record.signed_dissent] == ["Dr Chair"]
+    line = ledger.read_lines()[-1]
+    forged(signed_dissent=[])
+    assert any("leaves out a dissent" in what or "dissent" in what for what in told())
+    assert line.attached["dissents"]
+
+
+def test_a_gate_of_fewer_items_does_not_renew_the_step_s_own(home):
+    usecase.submit("ct-triage", "CT triage")
+    before = {"id": "DEC-2026-0001", "outcome": "approve", "gate": "gate_G4", "gate_step": "G4",
+              "from_state": "retrospective_eval", "to_state": "silent_prospective"}  # fmt: skip
+    statement = draft(propose("re-review", "ct-triage", **SAID))
+    again = {**statement, "outcome": "approve", "gate": "gate_basic", "gate_step": "G4",
+             "from_state": "silent_prospective", "to_state": "silent_prospective",
+             "follows": "DEC-2026-0001", "effect": "alias silent"}  # fmt: skip
+    found = list(rule_faults(again, [before], CYCLE))
+    assert "DEC-2026-0001 passed gate_G4, and gate_basic asks for less" in found
+    found = list(rule_faults({**again, "gate": "gate_G4"}, [before], CYCLE))
+    assert not any("asks for less" in what for what in found)
+
+
+def test_the_rules_of_a_decision_are_kept_and_found_again(home):
+    sha256 = keep_lifecycle(CYCLE)
+    assert rules_of({"lifecycle_sha256": sha256}) == CYCLE
+    other = CYCLE.model_copy(update={"version": "0.9.0"})
+    kept = keep_lifecycle(other)
+    assert kept_lifecycle(kept) == other
+    path = home / "ledger" / "lifecycles" / f"{kept}.json"
+    write_json(path, {**read_json(path), "version": "0.8.0"})
+    assert kept_lifecycle(kept) is None
+    assert kept_lifecycle("../../etc/passwd") is None
+
+
+def test_the_people_a_decision_needs_are_of_its_state_and_gate():
+    record = {"outcome": "approve", "gate": "gate_basic", "from_state": "retrospective_eval"}
+    assert needed_by(record, CYCLE).grade == "attested"
+    with pytest.raises(GateError, match="not possible from live"):
+        needed_by({**record, "from_state": "live"}, CYCLE)
+
+
+def test_where_a_case_came_from_and_what_nobody_passed():
+    first = {"outcome": "approve", "gate_step": "G0", "from_state": "submitted",
+             "to_state": "feasibility"}  # fmt: skip
+    put_off = {"outcome": "defer", "from_state": "feasibility", "to_state": "deferred"}
+    assert came_from([first, put_off], "deferred") == "feasibility"
+    assert came_from([first], "live") is None
+    assert steps_skipped([first], "G2") == ("G1",)
