@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiops.commands.shared import emit, json_option
+from aiops.commands.shared import emit, json_option, say
 
 if TYPE_CHECKING:
     from aiops.governance.keys import KeyPair
@@ -89,6 +89,14 @@ def decide_command(
     if signed is not None:
         from aiops.governance.draft import record_signed
 
+        more = sorted(f"--{name.replace('_', '-')}" for name, value in fields.items() if value)
+        more += ["--key"] * bool(keys) + ["--draft"] * (draft is not None)
+        if outcome is not None or more:
+            told = ", ".join([*([outcome] if outcome else []), *more])
+            raise click.UsageError(
+                f"--signed records what the draft says, so leave out: {told}; "
+                "a changed decision is a new draft"
+            )
         _emit(record_signed(signed), as_json=as_json)
         return
     missing = [name for name in ("use_case", "rationale", "by") if not fields[name]]
@@ -116,18 +124,20 @@ def decide_command(
 @json_option
 def sign_command(draft: Path, key: Path, dissent: str, as_json: bool) -> None:
     """Add a signature to DRAFT, or a signed dissent."""
-    from aiops.governance.draft import sign_draft, signers_of
+    from aiops.governance.draft import lines_of, missing_roles, read_draft, sign_draft, signers_of
 
+    for line in lines_of(read_draft(draft).statement):  # read it, then open the key
+        say(line)
     [pair] = opened((key,))
     drafted = sign_draft(draft, pair, dissent=dissent)
-    said = drafted.statement
-    people = signers_of(drafted)
-    lines = [
-        f"{said['outcome']} {said['case_id']} {said['use_case']}: "
-        f"{'does not agree' if dissent else 'signed'}: {pair.public.person}",
-        f"on it so far: {', '.join(people)}",
-    ]
-    emit({"draft": draft, "signed_by": people}, lines, as_json=as_json)
+    agreed, against = signers_of(drafted)
+    missing = missing_roles(drafted)
+    lines = [f"{pair.public.person} {'does not agree' if dissent else 'signed'}"]
+    lines += [f"signed so far: {', '.join(agreed)}"] if agreed else []
+    lines += [f"does not agree: {', '.join(against)}"] if against else []
+    lines += [f"still to sign: {missing}" if missing else f"then: aiops decide --signed {draft}"]
+    emit({"draft": draft, "signed_by": agreed, "against": against, "missing": missing}, lines,
+         as_json=as_json)  # fmt: skip
 
 
 def opened(paths: tuple[Path, ...]) -> "list[KeyPair]":

@@ -5,15 +5,14 @@ the record is written to the ledger, then it is shown; a showing that fails can 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
 
 from aiops.errors import ConfigError, GateError
 from aiops.files import plain
-from aiops.governance import dissents, ledger, usecase
+from aiops.governance import ledger, usecase
 from aiops.governance.basis import (
     compute_hours,
     conditions_of,
@@ -29,7 +28,7 @@ from aiops.governance.basis import (
     with_run,
 )
 from aiops.governance.keys import KeyPair
-from aiops.governance.lawful import needed_by, roles_words, rule_faults, rules_of, steps_skipped
+from aiops.governance.lawful import roles_words, steps_skipped
 from aiops.governance.lifecycle import APPROVALS, keep_lifecycle, read_lifecycle
 from aiops.governance.policy import ReasonCode, read_reasons
 from aiops.governance.reason_evidence import evidence_of_reasons
@@ -38,34 +37,16 @@ from aiops.governance.record import (
     BY_PROGRAM,
     DecisionRecord,
     Effort,
+    NotCited,
     Proposal,
     Reason,
     statement_of,
 )
+from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.rules import require_days, require_said, require_scope, require_usable
-from aiops.governance.signatures import Vouched, vouch
-from aiops.governance.signing import DECISION_TYPE, Envelope, seal
+from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
-
-
-@dataclass(frozen=True)
-class Drafted:
-    """A decision that nobody has recorded yet.
-
-    Parameters
-    ----------
-    statement : dict
-        What people sign: the record without what is known only when it is recorded.
-    envelope : dict, optional
-        The statement with the signatures on it.
-    dissents : list of dict
-        Envelopes of those who signed that they do not agree.
-    """
-
-    statement: dict[str, Any]
-    envelope: Envelope | None = None
-    dissents: list[Envelope] = field(default_factory=list)
 
 
 def decide(
@@ -169,114 +150,6 @@ def record_decision(proposal: Proposal, keys: Sequence[KeyPair] = ()) -> Decisio
     return record_draft(Drafted(statement, envelope))
 
 
-def record_draft(drafted: Drafted) -> DecisionRecord:
-    """Append a draft to the ledger, if its signatures suffice and nobody was quicker.
-
-    Raises
-    ------
-    GateError
-        If it was recorded before, the case has moved on since, or a signature is missing or does
-        not count. Nothing is recorded then.
-    """
-
-    def next_line(earlier: list[ledger.Record]) -> ledger.Line:
-        # Under the lock: the state it starts from is the state nobody can change meanwhile.
-        now = datetime.now(UTC)
-        statement = drafted.statement
-        _require_fresh(statement, earlier)
-        _require_lawful(statement, earlier, now)
-        against = [*drafted.dissents]
-        against += [one for one in dissents.of_statement(statement) if one not in against]
-        vouched = _vouched(Drafted(statement, drafted.envelope, against), now)
-        number = 1 + sum(record["id"].startswith(f"DEC-{now.year}-") for record in earlier)
-        record = DecisionRecord.model_validate(
-            {
-                **statement,
-                "id": f"DEC-{now.year}-{number:04d}",
-                "created_at": now.isoformat(timespec="microseconds"),
-                "grade": vouched.grade,
-                "signed_by": vouched.signed_by,
-                "signed_dissent": vouched.dissent,
-                "statement": BY_PROGRAM
-                if statement["made_by_program"]
-                else BY_GRADE[vouched.grade],
-                "heads": _heads(),
-            }
-        ).to_json()
-        attached = {"envelope": drafted.envelope, "dissents": against}
-        attached = {name: value for name, value in attached.items() if value}
-        return ledger.Line(record, attached)
-
-    return DecisionRecord.model_validate(ledger.append(next_line))
-
-
-def _heads() -> dict[str, str]:
-    """Return the last line of each other book: what stood there cannot be cut or changed after."""
-    return {
-        book: ledger.head(book)
-        for book in ledger.books()
-        if book != ledger.DECISIONS and ledger.read_all(book)
-    }
-
-
-def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> None:
-    where = f"decide {statement['outcome']} {statement['use_case']}"
-    for record in earlier:
-        if record.get("proposal_id") == statement["proposal_id"]:
-            raise GateError(
-                f"this proposal was recorded already, as {record['id']}",
-                where=where,
-                fix="nothing to do; another decision is another proposal",
-            )
-    mine = [record for record in earlier if record["case_id"] == statement["case_id"]]
-    last = mine[-1] if mine else None
-    if (last["id"] if last else "") != statement["follows"]:
-        told = f"{last['id']} ({last['outcome']}, {last['made_by']})" if last else "nothing"
-        raise GateError(
-            f"somebody was quicker: {told} was recorded on this case since this was proposed",
-            where=where,
-            fix="look at it, and propose again if it still stands",
-        )
-    state = usecase.find(statement["case_id"]).state
-    if state != statement["from_state"]:
-        raise GateError(
-            f"the case was in {statement['from_state']} when this was proposed, and is in {state}",
-            where=where,
-            fix="draft it again",
-        )
-
-
-def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now: datetime) -> None:
-    """Hold a statement to the lifecycle that it names: what it says of itself proves nothing."""
-    where = f"decide {statement['outcome']} {statement['use_case']}"
-    cycle = rules_of(statement)
-    slug = usecase.find(statement["case_id"]).slug
-    mine = [record for record in earlier if record["case_id"] == statement["case_id"]]
-    faults = ["the lifecycle that it names is not kept"] if cycle is None else []
-    faults += [f"{statement['case_id']} is {slug}"] if slug != statement["use_case"] else []
-    faults += list(rule_faults(statement, mine, cycle)) if cycle is not None else []
-    if earlier and earlier[-1]["created_at"] > now.isoformat(timespec="microseconds"):
-        faults.append(f"this clock is behind: {earlier[-1]['id']} bears a later time")
-    if faults:
-        raise GateError(
-            f"this is no decision by the rules: {'; '.join(faults)}",
-            where=where,
-            fix="draft it again: aiops decide … --draft FILE",
-        )
-
-
-def _vouched(drafted: Drafted, now: datetime) -> Vouched:
-    statement = drafted.statement
-    cycle = rules_of(statement) or read_lifecycle()
-    return vouch(
-        statement,
-        drafted.envelope,
-        drafted.dissents,
-        needed_by(statement, cycle),
-        at=now.isoformat(timespec="microseconds"),
-    )
-
-
 def draft(proposal: Proposal) -> dict[str, Any]:
     """Return the statement a proposal would put on record, or say which rule forbids it."""
     cycle = read_lifecycle()
@@ -316,6 +189,7 @@ def draft(proposal: Proposal) -> dict[str, Any]:
         to_state=to_state,
         effect=effect,
         reasons=reasons,
+        not_cited=_not_cited(proposal, case, reasons),
         conditions=conditions,
         evidence=evidence_of(gates, conditions, proposal.run_dir, proposal.by),
         policy_version=policy["version"],
@@ -414,4 +288,21 @@ def _reasons(proposal: Proposal, case: UseCase) -> tuple[Reason, ...]:
             evidence=plain(evidence[code]),
         )
         for position, (code, told) in enumerate(once.items())
+    )
+
+
+def _not_cited(
+    proposal: Proposal, case: UseCase, reasons: tuple[Reason, ...]
+) -> tuple[NotCited, ...]:
+    """Return the reasons that figures support and nobody gave, where an outcome needs reasons."""
+    if not read_lifecycle().outcome(proposal.outcome).reasons:
+        return ()
+    codes, given = read_reasons().codes, {reason.code for reason in reasons}
+    asked = [c for c, told in codes.items() if told.evidence == "computed" and c not in given]
+    hazards = {"hazards": proposal.hazards} if proposal.hazards else {}
+    found = evidence_of_reasons(asked, case, proposal.run_dir, **hazards)
+    return tuple(
+        NotCited(code=code, name=codes[code].name, sentence=str(told["sentence"]))
+        for code, told in found.items()
+        if told["supports"]
     )

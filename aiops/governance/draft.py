@@ -12,14 +12,16 @@ from filelock import FileLock
 from aiops.errors import ConfigError, GateError
 from aiops.files import write_json
 from aiops.governance import dissents, ledger
-from aiops.governance.decision import Drafted, check_store, draft, record_draft, show
+from aiops.governance.decision import check_store, draft, show
 from aiops.governance.keyring import book_of, read_keyring
 from aiops.governance.keys import KeyPair
+from aiops.governance.lawful import needed_by
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.people import is_same
 from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Proposal
+from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.redraft import proposal_of, require_unchanged
-from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
+from aiops.governance.signatures import DISSENT_TYPE, assign, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, add_signature, check, seal
 
 KIND = "decision_draft"
@@ -123,7 +125,8 @@ def sign_draft(path: Path, pair: KeyPair, *, dissent: str = "") -> Drafted:
     with FileLock(f"{path}.lock"):
         drafted = read_draft(path)
         _require_may_sign(drafted.statement, pair, path, is_dissent=bool(dissent.strip()))
-        if any(is_same(pair.public.person, person) for person in signers_of(drafted)):
+        agreed, no = signers_of(drafted)
+        if any(is_same(pair.public.person, person) for person in (*agreed, *no)):
             raise GateError(
                 f"{pair.public.person} has signed this draft already",
                 where=str(path),
@@ -167,15 +170,53 @@ def record_signed(path: Path) -> DecisionRecord:
     return show(record_draft(drafted))
 
 
-def signers_of(drafted: Drafted) -> list[str]:
-    """Return who signed a draft so far, for or against."""
+def signers_of(drafted: Drafted) -> tuple[list[str], list[str]]:
+    """Return who signed a draft so far: those who agree, and those who do not."""
     keys = read_keyring(book_of(str(drafted.statement["use_case"]))).public_keys()
-    found = []
+    agreed: list[str] = []
     if drafted.envelope is not None:
-        found += [key.person for key in check(drafted.envelope, DECISION_TYPE, keys).signed_by]
-    for envelope in drafted.dissents:
-        found += [key.person for key in check(envelope, DISSENT_TYPE, keys).signed_by]
-    return found
+        agreed = [key.person for key in check(drafted.envelope, DECISION_TYPE, keys).signed_by]
+    against = [
+        key.person
+        for envelope in drafted.dissents
+        for key in check(envelope, DISSENT_TYPE, keys).signed_by
+    ]
+    return agreed, against
+
+
+def missing_roles(drafted: Drafted) -> str:
+    """Return the roles that nobody has signed for yet, in words; empty when enough have signed."""
+    needed = needed_by(drafted.statement, read_lifecycle())
+    ring = read_keyring(book_of(str(drafted.statement["use_case"])))
+    agreed, _ = signers_of(drafted)
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    held = [m.roles for m in ring.in_force(now) if m.key.person in agreed]
+    filled = [role for role in assign(held, needed.roles) if role]
+    count, lacking = needed.signatures - len(filled), [r for r in needed.roles if r not in filled]
+    if count <= 0:
+        return ""
+    told = ", ".join(lacking)
+    return told if count == len(lacking) else f"{count} of {told}"
+
+
+def lines_of(statement: dict[str, Any]) -> list[str]:
+    """Return what a signature on a statement means, in a few lines to read before signing."""
+    answers = [item["passed"] for item in statement["evidence"]]
+    gate = f"{statement['gate_step'] or statement['gate']}: {statement['gate_outcome']}"
+    lines = [
+        f"{statement['outcome']} {statement['case_id']} {statement['use_case']}",
+        f"  {statement['from_state']} -> {statement['to_state']}"
+        + (f", {statement['effect'].replace('_', ' ')}" if statement["effect"] else ""),
+        f"  gate {gate}, {answers.count(True)} of {len(answers)} items passed",
+        f"  {statement['rationale']}",
+    ]
+    lines += [f"  reason: {r['code']} {r['name']}" for r in statement["reasons"]]
+    lines += [
+        f"  condition: {c['text']} ({c['owner']}, {c['due']})" for c in statement["conditions"]
+    ]
+    lines += [f"  about: {s['digest']}" for s in statement["subject"]]
+    lines += [f"  until {statement['expires_at']}"] if statement["expires_at"] else []
+    return lines
 
 
 def _require_may_sign(

@@ -8,6 +8,7 @@ from aiops.governance import ledger
 from aiops.governance.lifecycle import APPROVALS
 from aiops.governance.policy import read_reasons
 from aiops.governance.record import DecisionRecord, EvidenceItem, Reason
+from aiops.governance.revisit_words import in_words
 from aiops.governance.standing import LAPSED, DecisionStanding
 from aiops.governance.usecase import UseCase
 
@@ -44,6 +45,22 @@ def gate_words(record: DecisionRecord) -> str:
     return step if record.gate_outcome == "not asked" else f"{step} ({record.gate_outcome})"
 
 
+def force_words(record: DecisionRecord) -> str:
+    """Return whether the grade of a decision is enough for it to hold.
+
+    Examples
+    --------
+    >>> force_words(DecisionRecord.model_construct(grade="recorded", grade_required="recorded"))
+    'It is in force: for this outcome a written name suffices.'
+    """
+    asked = {
+        "recorded": "a written name suffices",
+        "attested": "signed minutes suffice",
+        "signed": "each signs with a key of their own",
+    }
+    return f"It is in force: for this outcome {asked[record.grade_required]}."
+
+
 def grade_words(record: DecisionRecord) -> str:
     """Return how a decision is vouched for; a program's is never a board's."""
     made = "made by a program, " if record.made_by_program else ""
@@ -72,7 +89,8 @@ def decision_markdown(
         f"**{_plain(headline(record, now))}**",
         "",
         f"{record.id} on {use_case.id} {_plain(use_case.title)} ({use_case.slug}), "
-        f"{record.created_at[:10]}, by {_plain(record.made_by)}; *{record.statement}*.",
+        f"{record.created_at[:10]}, by {_plain(record.made_by)}; *{record.statement}*. "
+        f"{force_words(record)}",
         "",
         _plain(record.rationale),
     ]
@@ -95,7 +113,10 @@ def decision_markdown(
         for e in record.evidence
     ])  # fmt: skip
     lines += _list("Lessons", [_plain(lesson.text) for lesson in record.lessons])
-    lines += _list("Look at it again if", [_plain(text) for text in record.revisit_if])
+    lines += _list("Look at it again if", [_plain(in_words(text)) for text in record.revisit_if])
+    lines += _list("Computed too, and not given as a reason", [
+        f"{f.code} {_plain(f.name)}: {_plain(f.sentence)}" for f in record.not_cited
+    ])  # fmt: skip
     skipped = ", ".join(record.gates_skipped)
     facts = [
         ("Nobody approved before it", skipped),
@@ -122,6 +143,9 @@ def decision_html(
         gate=gate_words(record),
         answer=_answer,
         reason_words=_evidence_words,
+        basis_words=basis_words,
+        force=force_words(record),
+        in_words=in_words,
         tone=tone(record.outcome, now),
     )
 
@@ -130,7 +154,7 @@ def evidence_table(record: DecisionRecord) -> dict[str, Any]:
     """Return the evidence as a table that the MLflow UI shows as one: reasons, then gate items."""
     columns = ["what", "about", "answer", "found", "asked for", "why", "file", "sha256"]
     rows: list[list[str]] = [
-        ["reason", f"{r.code} {r.name}", r.basis, _evidence_words(r), _asked(r.evidence), "",
+        ["reason", f"{r.code} {r.name}", basis_words(r), _evidence_words(r), _asked(r.evidence), "",
          str((r.evidence or {}).get("source", "")), ""]
         for r in record.reasons
     ]  # fmt: skip
@@ -197,7 +221,7 @@ def _last_decision(use_case: UseCase) -> list[str]:
         told = meaning[reason.code].definition if reason.code in meaning else ""
         lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}")
     lines += [f"- Learnt: {_plain(lesson.text)}" for lesson in record.lessons]
-    lines += [f"- Worth another try if: {_plain(text)}" for text in record.revisit_if]
+    lines += [f"- Worth another try if: {_plain(in_words(text))}" for text in record.revisit_if]
     about = "experiment governance/decisions, run that begins with the project's name"
     return [*lines, f"- The whole decision: {record.id}, {about}", ""]
 
@@ -241,9 +265,29 @@ def _answer(item: EvidenceItem) -> str:
 def _reason_line(reason: Reason) -> str:
     main = " (main reason)" if reason.primary else ""
     told = _evidence_words(reason)
-    return f"{reason.code} {reason.name}{main}: *{reason.basis}*" + (
+    return f"{reason.code} {reason.name}{main}: *{basis_words(reason)}*" + (
         f", {_plain(told)}" if told else " by people, no figure"
     )
+
+
+def basis_words(reason: Reason) -> str:
+    """Return whether people say a reason, or figures do, and which way the figures point.
+
+    Examples
+    --------
+    >>> basis_words(Reason(code="R06", name="NO_CHAMPION_OR_OWNER", primary=True, severity="stop",
+    ...     fixable_by="the service", basis="computed", evidence={"supports": False}))
+    'computed, and it speaks against this'
+    """
+    if reason.basis != "computed":
+        return reason.basis
+    supports = (reason.evidence or {}).get("supports")
+    way = (
+        "cannot tell"
+        if supports is None
+        else ("supports this" if supports else "speaks against this")
+    )
+    return f"computed, and it {way}"
 
 
 def _evidence_words(reason: Reason) -> str:

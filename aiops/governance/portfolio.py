@@ -13,6 +13,7 @@ from aiops.governance.letter import WORD, grade_words, render
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.record import DecisionRecord
 from aiops.governance.revisit import revisit
+from aiops.governance.revisit_words import in_words
 from aiops.governance.standing import DONE, SET_ASIDE
 from aiops.governance.usecase import UseCase, list_use_cases
 
@@ -178,6 +179,7 @@ def portfolio_html(portfolio: Portfolio) -> str:
         compute_hours=round(sum(hours), 1),
         silent=len(portfolio.projects) - len(staff),
         soon=SOON_DAYS,
+        in_words=in_words,
     )
 
 

@@ -39,6 +39,14 @@ class Reason(Config):
     evidence: dict[str, Any] | None = Field(default=None, description="The figures.")
 
 
+class NotCited(Config):
+    """A reason that figures support and nobody gave."""
+
+    code: str
+    name: str
+    sentence: str
+
+
 class Lesson(Config):
     """What the next team should know."""
 
@@ -184,6 +192,9 @@ class DecisionRecord(Config):
     lifecycle_sha256: str = Field(default="", description="Their bytes are kept in the ledger.")
     grade_required: Grade = Field(default="recorded", description="What the rules asked for.")
     report_sha256: str = Field(default="", description="The run's report that was on the table.")
+    not_cited: tuple[NotCited, ...] = Field(
+        default=(), description="Reasons that figures support and nobody gave."
+    )
     heads: dict[str, str] = Field(
         default={}, description="Last line of each other book when it was recorded."
     )

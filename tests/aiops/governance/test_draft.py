@@ -11,6 +11,8 @@ from aiops.files import read_json, write_json
 from aiops.governance import decision, ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.draft import (
+    lines_of,
+    missing_roles,
     read_draft,
     record_signed,
     sign_draft,
@@ -18,6 +20,7 @@ from aiops.governance.draft import (
     write_draft,
 )
 from aiops.governance.keyring import revoke
+from aiops.governance.redraft import require_unchanged
 from aiops.governance.verify import verify_ledger
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
@@ -52,7 +55,8 @@ def test_a_draft_is_signed_by_one_after_the_other_and_recorded(drafted, ring):
     assert not ledger.read_all()[-1]["signed_by"]
     for role in G2:
         sign_draft(drafted, ring[role])
-    assert signers_of(read_draft(drafted)) == [ring[role].public.person for role in G2]
+    names = [ring[role].public.person for role in G2]
+    assert signers_of(read_draft(drafted)) == (names, [])
     record = record_signed(drafted)
     assert (record.grade, record.to_state) == ("signed", "development")
     assert [s.role for s in record.signed_by] == list(G2)
@@ -109,7 +113,7 @@ def test_a_signature_that_would_not_count_is_refused_at_once(drafted, ring, demo
     ]:
         with pytest.raises(GateError, match=what):
             sign_draft(drafted, pair)
-    assert signers_of(read_draft(drafted)) == ["Dr Cso"]
+    assert signers_of(read_draft(drafted)) == (["Dr Cso"], [])
 
 
 def test_an_author_cannot_sign_a_draft(ring, stand, tmp_path):
@@ -182,7 +186,8 @@ def test_a_dissent_from_another_draft_is_refused(drafted, ring, tmp_path):
 def test_two_who_sign_at_once_are_both_on_it(drafted, ring):
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda role: sign_draft(drafted, ring[role]), G2))
-    assert sorted(signers_of(read_draft(drafted))) == sorted(ring[r].public.person for r in G2)
+    agreed, _ = signers_of(read_draft(drafted))
+    assert sorted(agreed) == sorted(ring[r].public.person for r in G2)
 
 
 def test_a_draft_is_not_written_over(drafted):
@@ -214,3 +219,37 @@ def test_a_run_that_changed_while_people_signed_is_found(make_run, ring, tmp_pat
     assert "changed since this was drafted" in refused(path).what
     (folder / "evaluation.json").write_text(json.dumps(told))
     assert record_signed(path).grade == "signed"
+
+
+def test_who_is_still_to_sign_is_told(drafted, ring):
+    assert missing_roles(read_draft(drafted)) == "cso, clinical lead, quality manager"
+    sign_draft(drafted, ring["clinical lead"])
+    assert missing_roles(read_draft(drafted)) == "cso, quality manager"
+    sign_draft(drafted, ring["chair"], dissent="No.")
+    assert signers_of(read_draft(drafted)) == (["Dr Clinical Lead"], ["Dr Chair"])
+    assert missing_roles(read_draft(drafted)) == "cso, quality manager"
+
+
+def test_what_is_signed_is_said_before_it_is_signed(drafted):
+    told = lines_of(read_draft(drafted).statement)
+    assert told[:2] == ["approve UC-0001 ct-triage", "  planned -> development"]
+    assert "  As the figures say." in told
+
+
+def test_a_draft_in_which_a_name_stands_twice_is_none(drafted):
+    text = drafted.read_text()
+    drafted.write_text(text.replace('"statement": {', '"statement": {}, "statement": {', 1))
+    assert refused(drafted, ConfigError).what == "this is no draft of a decision"
+
+
+def test_a_day_that_went_by_while_people_signed_is_found(drafted, ring, monkeypatch):
+    for role in G2:
+        sign_draft(drafted, ring[role])
+    statement = read_draft(drafted).statement
+    gone = {**statement, "review_by": "2020-01-01"}
+    with pytest.raises(GateError, match="the review was to be on 2020-01-01"):
+        require_unchanged(gone)
+    with pytest.raises(GateError, match="since this was drafted: the policy gate_G2"):
+        require_unchanged({**statement, "policy_sha256": "1" * 64})
+    with pytest.raises(GateError, match="since this was drafted: the lifecycle"):
+        require_unchanged({**statement, "lifecycle_sha256": "1" * 64})

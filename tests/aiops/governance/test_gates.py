@@ -21,6 +21,7 @@ from aiops.governance.usecase import submit
 from aiops.provenance import content_hash
 
 SLUG = "chest-effusion"
+SOON = date.today() + timedelta(days=30)
 STEPS = [f"G{i}" for i in range(7)]
 
 
@@ -232,7 +233,7 @@ def approved(step="G0", **said):
 
 def conditions(step):
     open_ones = [i["id"] for i in gates.ask(step, SLUG)["items"] if i["outcome"] == "undecided"]
-    return [f"{name}: what is open; Dr Okafor; 2999-01-01" for name in open_ones]
+    return [f"{name}: what is open; Dr Okafor; {SOON}" for name in open_ones]
 
 
 def test_what_a_decision_rests_on_is_asked_again_after_later_answers(case):
@@ -261,11 +262,11 @@ def test_an_answer_that_was_edited_or_lost_is_not_what_a_decision_rests_on(case)
     assert caught.value.fix == "restore the folder from a backup"
 
 
-def test_a_decision_on_a_run_by_its_own_gate_is_asked_again_too(case, make_run):
+def test_a_decision_on_a_run_by_its_own_gate_is_asked_again_too(case, make_run, attested):
     folder = make_run()
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
     said = {"rationale": "As the figures say.", "by": "Imaging AI board"}
-    record = record_decision(propose("approve", SLUG, run_dir=folder, **said))
+    record = record_decision(propose("approve", SLUG, run_dir=folder, **said, **attested))
     answer = gates.of_decision(record.id)
     assert (answer["policy"], answer["run"], answer["step"]) == ("gate_basic", folder.name, "G4")
     gaps = pd.read_parquet(folder / "gaps.parquet")
@@ -274,11 +275,11 @@ def test_a_decision_on_a_run_by_its_own_gate_is_asked_again_too(case, make_run):
         gates.of_decision(record.id)
 
 
-def test_a_later_run_is_held_to_the_figures_that_were_approved(case, make_run):
+def test_a_later_run_is_held_to_the_figures_that_were_approved(case, make_run, attested):
     folder = make_run()
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
     said = {"rationale": "As the figures say.", "by": "Imaging AI board"}
-    record_decision(propose("approve", SLUG, run_dir=folder, **said))
+    record_decision(propose("approve", SLUG, run_dir=folder, **said, **attested))
     found = item(gates.ask("G5", SLUG, folder), "silent-results")
     assert (found["outcome"], found["value"]) == ("undecided", "none")
     silent = make_run("2026-12-22-ffffffff", value=0.84, low=0.80, high=0.849)
@@ -297,7 +298,7 @@ def test_conditions_of_an_earlier_step_are_open_then_met(case, paper):
     record = approved(conditions=conditions("G0"))
     found = item(gates.ask("G1", SLUG), "conditions")
     assert found["outcome"] == "undecided"
-    assert found["reason"].startswith(f"open: {record.id} C1 (problem), Dr Okafor, due 2999-01-01")
+    assert found["reason"].startswith(f"open: {record.id} C1 (problem), Dr Okafor, due {SOON}")
     for one in record.conditions:
         close("met", SLUG, one.id, by="A. Lead", evidence=paper)
     assert item(gates.ask("G1", SLUG), "conditions")["outcome"] == "pass"

@@ -8,13 +8,14 @@ from aiops.governance.decision import propose, record_decision
 from aiops.governance.letter import (
     GRADE,
     WORD,
+    basis_words,
     decision_html,
     decision_markdown,
     headline,
     use_case_markdown,
 )
 from aiops.governance.lifecycle import GRADES, read_lifecycle
-from aiops.governance.record import Condition, DecisionRecord, SignedBy, SignedDissent
+from aiops.governance.record import Condition, DecisionRecord, Reason, SignedBy, SignedDissent
 from aiops.governance.standing import decision_standing
 
 TODAY = date.today()
@@ -175,7 +176,10 @@ def test_the_card_of_a_case_says_why_it_ended_in_words(home):
     assert r"43 of \<100\> patients." in card
     assert r"- Why: R01 INSUFFICIENT\_DATA. There are not enough patients" in card
     assert "- Learnt: Ask what a blank means." in card
-    assert r"- Worth another try if: n\_positive\>=480" in card
+    assert (
+        r"- Worth another try if: the cases with the finding: at least 480 (n\_positive\>=480)"
+        in card
+    )
     assert f"- The whole decision: {record.id}" in card
 
 
@@ -192,3 +196,14 @@ def test_every_finding_behind_a_reason_is_told_not_the_first_alone(home):
     assert "43 patients have it. The images of few are there." in decision_markdown(
         record, usecase.find("wrist")
     )
+
+
+@pytest.mark.parametrize(
+    ("supports", "words"),
+    [(True, "supports this"), (False, "speaks against this"), (None, "cannot tell")],
+)
+def test_a_computed_reason_says_which_way_its_figures_point(supports, words):
+    reason = Reason(code="R06", name="NO_CHAMPION_OR_OWNER", primary=True, severity="stop",
+                    fixable_by="the service", basis="computed",
+                    evidence={"supports": supports, "sentence": "Both are named."})  # fmt: skip
+    assert basis_words(reason) == f"computed, and it {words}"
