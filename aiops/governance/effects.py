@@ -297,7 +297,7 @@ def _same_bytes(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _named(record: Mapping[str, Any]) -> dict[str, str]:
     """Return what tells a model from another: its weights, or a vendor's product and version."""
-    subject = next(iter(record["subject"]), {})
+    subject: Mapping[str, Any] = next(iter(record["subject"]), {})
     if subject.get("product"):
         return {"product": str(subject["product"])}
     told = {"model": subject.get("digest"), "weights": subject.get("digests", {}).get("weights")}
