@@ -27,9 +27,10 @@ from aiops.governance.bundle import (
     digests_of,
     names_in,
 )
-from aiops.governance.held import approval_faults, rules_of
+from aiops.governance.held import approval_faults, recorded_faults
 from aiops.governance.in_use import purpose_of, use_faults
 from aiops.governance.keyring import KEYS, Keyring, book_of, fold
+from aiops.governance.lawful import rules_of
 from aiops.governance.lifecycle import APPROVALS, Lifecycle, lifecycle_sha256, parse_lifecycle
 from aiops.governance.usecase import registered
 from aiops.provenance import content_hash, json_hash
@@ -170,7 +171,7 @@ def _prove_by_ledger(found: _Bundle, decisions: list[Mapping[str, Any]]) -> None
     """Hold the decision to the ledger here: its signatures, its release, what came after it."""
     record = found.record
     found.faults += [str(fault.what) for fault in ledger.verify()]
-    found.faults += approval_faults(record, found.attached, found.cycle)
+    found.faults += recorded_faults(str(record["id"]))
     released = {event.get("manifest_sha256") for event in ledger.read_all(RELEASES)}
     if found.manifest["sha256"] not in released:
         found.faults.append(f"the ledger here knows of no release with this {MANIFEST}")

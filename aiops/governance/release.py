@@ -35,9 +35,10 @@ from aiops.governance.bundle import (
 from aiops.governance.bundle_check import facts_of
 from aiops.governance.documents import bytes_path
 from aiops.governance.effects import usable_states
-from aiops.governance.held import approval_faults, rules_of
+from aiops.governance.held import recorded_faults
 from aiops.governance.in_use import use_faults
 from aiops.governance.keyring import book_of
+from aiops.governance.lawful import rules_of
 from aiops.governance.lifecycle import APPROVALS, Lifecycle, read_lifecycle
 from aiops.governance.usecase import UseCase, find
 from aiops.provenance import content_hash
@@ -234,7 +235,7 @@ def _require_in_force(case: UseCase, line: ledger.Line) -> None:
             where=f"use case {case.id} {case.slug}: {line.record['id']}",
             fix="have these bytes decided on again, or bring what is owed, then release them",
         )
-    if faults := approval_faults(line.record, line.attached, _rules(line)):
+    if faults := recorded_faults(str(line.record["id"])):
         raise LedgerError(
             "; ".join(faults),
             where=str(line.record["id"]),

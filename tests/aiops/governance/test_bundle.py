@@ -31,10 +31,11 @@ SLUG = "chest-effusion"
 
 
 @pytest.fixture
-def decided(make_run):
+def decided(make_run, attested):
     """Approve a run of a case and release it; the bundle lies where nothing else does."""
 
     def make(to, keys=(), **said):
+        said = said if keys else {**attested, **said}
         usecase.submit(SLUG, "Effusion on chest films")
         folder = make_run()
         (folder / "model" / "model").mkdir(parents=True)
@@ -131,7 +132,7 @@ def test_the_keys_in_a_bundle_prove_nothing_of_it(signed, elsewhere):
 def test_what_nobody_signed_is_proven_only_where_its_ledger_is(unsigned, ring, elsewhere):
     found = check_bundle(unsigned, elsewhere())
     assert (found.faults, found.result) == ((), "unproven")
-    assert "is recorded, and nobody signed it: only the ledger" in found.unproven[0]
+    assert "is attested, and nobody signed it: only the ledger" in found.unproven[0]
 
 
 def test_a_decision_that_the_ledger_here_does_not_know_is_a_fault(signed, tmp_path, monkeypatch):

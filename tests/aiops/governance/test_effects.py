@@ -194,11 +194,11 @@ def test_an_alias_that_is_not_described_is_refused():
         Effects.model_validate(told)
 
 
-def test_an_approval_of_a_run_points_the_alias_to_what_was_evaluated(make_run):
+def test_an_approval_of_a_run_points_the_alias_to_what_was_evaluated(make_run, attested):
     submit("chest-effusion", "Effusion on chest films")
     folder = make_run()
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", "run_dir": folder}
-    told = record_decision(propose("approve", "chest-effusion", **said)).to_json()
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **attested}
+    told = record_decision(propose("approve", "chest-effusion", run_dir=folder, **said)).to_json()
     assert done(effects_of(told)) == [("set", "silent", "9" * 64)]
     assert aliases_after([told]) == {"silent": "9" * 64}

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from aiops.governance.bundle_check import check_bundle
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.documents import bytes_path
 from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.governance.record import BY_GRADE
 from aiops.governance.release import release
 from aiops.provenance import content_hash
 from aiops.served_model import load, predict
@@ -71,8 +73,15 @@ def run(make_run, network):
     return make
 
 
+MET = {
+    "author": "Ana", "attested_by": "The secretary", "minutes": Path(__file__),
+    "attendees": ("Dr Cho: cso", "Dr Lee: clinical lead", "Dr May: fairness reviewer"),
+}  # fmt: skip
+
+
 def decided(outcome, keys=(), **said):
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **said}
+    met = MET if outcome.startswith("approve") and not keys else {}
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **met, **said}
     return record_decision(propose(outcome, SLUG, **said), keys)
 
 
@@ -116,8 +125,8 @@ def test_a_bundle_holds_what_was_approved_and_can_be_used(approved, tmp_path):
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {
         "MANIFEST.json", "decision.json", "lifecycle.json", "plan.json", "resolved.yaml",
-        "report.html", "soup.json", "card/card.html", "card/README.md", "model/fold1/effusion.skops",
-        "model/fold0/model.json", "model/fold0/weights.safetensors",
+        "report.html", "soup.json", "card/card.html", "card/README.md",
+        "model/fold1/effusion.skops", "model/fold0/model.json", "model/fold0/weights.safetensors",
     }  # fmt: skip
     manifest = read_json(out / MANIFEST)
     assert manifest["decision"] == record.id
@@ -278,7 +287,7 @@ def test_what_was_suspended_stays_so_when_another_run_is_approved(signed, ring, 
     folder, first = signed
     out = release(SLUG, tmp_path / "before").folder
     stop = decided("suspend", [ring["cso"]], author="Dr Cso", reasons=["R14"])
-    decided("re-review")
+    decided("re-review", [ring["cso"], ring["ai lead"]], author="Ana")
     other = folder.with_name("2026-11-23-ffffffff")
     shutil.copytree(folder, other)
     (other / "model" / "fold1" / "effusion.skops").write_bytes(b"new")
@@ -315,18 +324,16 @@ def forged(monkeypatch, **changes):
     ("changes", "words"),
     [
         (
-            {"gate": "gate_G4", "grade": "recorded", "signed_by": [], "unsigned": True},
-            "is only recorded; it must be attested",
+            {"grade": "recorded", "signed_by": [], "statement": BY_GRADE["recorded"],
+             "unsigned": True},
+            "it is only recorded; the lifecycle asks for attested",
         ),
-        (
-            {"gate_step": "G6", "to_state": "live"},
-            "it says to_state live, and its rules say silent",
-        ),
-        ({"signatures_required": ["secretary"]}, "its rules say cso, clinical lead, fairness"),
-        ({"grade_required": "recorded"}, "it says grade_required recorded, and its rules say"),
-        ({"lifecycle_sha256": "7" * 64}, "nobody kept the rules that DEC-"),
+        ({"gate_step": "G6", "to_state": "live"}, "it leads to live, and by the lifecycle silent"),
+        ({"signatures_required": ["secretary"]}, "it asks for the names of secretary, and by"),
+        ({"grade_required": "recorded"}, "it asks for the grade recorded, and by the lifecycle"),
+        ({"lifecycle_sha256": "7" * 64}, "the lifecycle that it names is not kept"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.usefixtures("open_gates")
 def test_a_decision_is_held_to_the_rules_it_names(run, ring, tmp_path, monkeypatch, changes, words):
     keys = [ring[role] for role in ("cso", "clinical lead", "fairness reviewer")]
@@ -449,7 +456,7 @@ def test_the_commands_say_what_they_did_and_end_with_their_codes(approved, tmp_p
     out = tmp_path / "bundle"
     done = CliRunner().invoke(COMMANDS["release"], ["--use-case", SLUG, "--out", str(out)])
     assert done.exit_code == 0, done.exception
-    assert f"{approved[1].id} approve (recorded), for silent_prospective" in done.stdout
+    assert f"{approved[1].id} approve (attested), for silent_prospective" in done.stdout
     found = CliRunner().invoke(COMMANDS["bundle"], ["verify", str(out)])
     assert found.exit_code == 0
     assert f"proven: the ledger here holds {approved[1].id}" in found.stdout
