@@ -40,6 +40,7 @@ from aiops.governance.in_use import use_faults
 from aiops.governance.keyring import book_of
 from aiops.governance.lawful import rules_of
 from aiops.governance.lifecycle import APPROVALS, Lifecycle, read_lifecycle
+from aiops.governance.members import changed_members
 from aiops.governance.usecase import UseCase, find
 from aiops.provenance import content_hash
 
@@ -100,6 +101,7 @@ def release(use_case: str, out: Path, run_dir: Path | None = None) -> Released:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         folder = Path(temporary) / "bundle"
         cycle = _rules(line)
+        _require_trained(run, line)
         _fill(folder, run, line, cycle)
         manifest = write_manifest(folder, _facts(case, run, line, cycle))
         _require_copied(folder, run, line)
@@ -252,6 +254,17 @@ def _rules(line: ledger.Line) -> Lifecycle:
             fix="bring that folder back from a backup, or have the run decided on again",
         )
     return cycle
+
+
+def _require_trained(run: Path, line: ledger.Line) -> None:
+    """Refuse weights that were put in after training: the figures are of others."""
+    if changed := changed_members(run):
+        raise GateError(
+            f"not the weights that were trained and evaluated: {', '.join(changed)} of {run.name}, "
+            f"though {line.record['id']} names them",
+            where=str(run / WEIGHTS),
+            fix="train and evaluate again, and have that run decided on",
+        )
 
 
 def _require_copied(folder: Path, run: Path, line: ledger.Line) -> None:

@@ -25,7 +25,7 @@ from aiops.provenance import content_hash
 from aiops.served_model import load, predict
 from models import architectures
 from models.baselines import fit_table, save_table
-from models.inference import save_model
+from models.inference import save_model, saved_digest
 from models.preprocessing import Preprocessing
 from models.recipe import Recipe
 
@@ -181,7 +181,8 @@ def test_bytes_that_were_frozen_leave_without_a_report_and_may_be_evaluated(run,
     evaluation = read_json(folder / "evaluation.json")
     for name in ("evaluation.json", "predictions.parquet", "report.html", "gates.json"):
         (folder / name).unlink()
-    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    trained = {"fold0": {"digest": saved_digest(folder / "model" / "fold0")}}
+    write_json(folder / "training.json", {"members": trained})
     keys = [ring["ai lead"], ring["quality manager"]]
     record = decided("approve", keys, gate="G3", run_dir=folder, author="A. Engineer")
     assert record.subject[0].digests.keys() == {"weights", "plan", "config", "data"}
@@ -340,6 +341,16 @@ def test_a_decision_is_held_to_the_rules_it_names(run, ring, tmp_path, monkeypat
     decided("approve", keys, gate="G4", run_dir=run(), author="Ana")
     forged(monkeypatch, **changes)
     assert words in refused(tmp_path / "bundle", LedgerError)
+
+
+def test_weights_put_in_between_evaluation_and_decision_are_refused(run, tmp_path):
+    folder = run()
+    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    record = decided("approve", run_dir=folder)
+    told = refused(tmp_path / "bundle")
+    assert f"not the weights that were trained and evaluated: fold0 of {folder.name}" in told
+    assert f"though {record.id} names them" in told
 
 
 def test_what_changes_while_it_is_copied_is_not_released(approved, tmp_path, monkeypatch):
