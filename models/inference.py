@@ -221,6 +221,12 @@ def save_model(
     return digest
 
 
+def saved_digest(folder: Path) -> str:
+    """Return the digest of a saved model, computed from its files as they are now."""
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    return _digest(folder, {name: card[name] for name in ("recipe", "preprocessing", "targets")})
+
+
 def load_model(folder: Path, device: str = "cpu") -> Model:
     """Return the saved model, ready to predict.
 
@@ -230,8 +236,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         If the files are not those that were saved: the digest differs.
     """
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    parts = {name: card[name] for name in ("recipe", "preprocessing", "targets")}
-    if (digest := _digest(folder, parts)) != card["digest"]:
+    if (digest := saved_digest(folder)) != card["digest"]:
         raise ValueError(f"model in {folder.name!r} has digest {digest}, not {card['digest']}")
     recipe = Recipe.from_json(card["recipe"])
     network = architectures.build_on(recipe, device).eval()

@@ -52,12 +52,39 @@ def head_command(as_json: bool) -> None:
 @click.option("--key", "keys", multiple=True, type=_key, help="Private key of who signs it.")
 @json_option
 def export_command(out: Path, keys: tuple[Path, ...], as_json: bool) -> None:
-    """Write JSON lines, a table, keys, heads and a manifest with digests, for audit and FOI."""
+    """Write JSON lines, a table, keys, heads and a manifest with digests, for audit and FOI.
+
+    A ledger that does not hold is written too; the manifest says what is wrong, and it exits 1.
+    """
     from aiops.commands.decide import opened
     from aiops.governance.export import export_ledger
 
-    written = export_ledger(out, opened(keys))
-    emit({"files": written}, [str(path) for path in written], as_json=as_json)
+    done = export_ledger(out, opened(keys))
+    lines = [str(path) for path in done.files]
+    lines += [f"the ledger does not hold: {fault}" for fault in done.faults]
+    emit({"files": done.files, "faults": done.faults}, lines, as_json=as_json)
+    if done.faults:
+        raise SystemExit(1)
+
+
+@ledger_command.command("check-export", epilog="Example: aiops ledger check-export for-audit")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--ring", type=_key, help="keys.jsonl that came another way than the export.")
+@json_option
+def check_export_command(folder: Path, ring: Path | None, as_json: bool) -> None:
+    """Check the files and the signed manifest of an export; exit 1 on a fault, 3 if unsigned."""
+    from aiops.governance.bundle_check import read_ring
+    from aiops.governance.export import check_export
+
+    found = check_export(folder, read_ring(ring) if ring is not None else None)
+    lines = [f"fault: {fault}" for fault in found.faults]
+    lines += [f"it says the ledger did not hold: {told}" for told in found.told]
+    lines += [f"signed by {person}" for person in found.signed_by]
+    if not found.signed_by:
+        lines.append("unproven: nobody whose key is known here signed it")
+    emit(vars(found), lines, as_json=as_json)
+    if found.faults or not found.signed_by:
+        raise SystemExit(1 if found.faults else 3)
 
 
 COMMANDS = {"ledger": ledger_command}

@@ -8,6 +8,7 @@ import click
 from aiops.commands.shared import emit, json_option
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("release", epilog="Example: aiops release --use-case wrist-fracture --out wrist-1.0")
@@ -40,23 +41,34 @@ def bundle_command() -> None:
     """Check a bundle that was released."""
 
 
-@bundle_command.command("verify", epilog="Example: aiops bundle verify wrist-1.0")
+@bundle_command.command(
+    "verify", epilog="Example: aiops bundle verify wrist-1.0 --ring their-keyring.jsonl"
+)
 @click.argument("folder", type=_folder)
+@click.option("--ring", type=_file, help="keyring.jsonl that came another way than the bundle.")
+@click.option("--lifecycle", type=_file, help="Rules that came another way than the bundle.")
 @json_option
-def verify_command(folder: Path, as_json: bool) -> None:
-    """Check every byte of FOLDER, and who vouches for its decision; exit 1 on a fault."""
-    from aiops.governance.bundle import check_bundle
+def verify_command(folder: Path, ring: Path | None, lifecycle: Path | None, as_json: bool) -> None:
+    """Check every byte of FOLDER, whether it may be used, and what proves its decision.
 
-    found = check_bundle(folder)
+    Exit 0 proven, by a ledger here that holds the decision or by --ring; 1 a fault; 3 unproven:
+    nothing here proves the decision, and the keys in a bundle prove nothing of it.
+    """
+    from aiops.governance.bundle_check import check_bundle
+
+    found = check_bundle(folder, ring, lifecycle)
     told = {"decision": found.manifest.get("decision"), "sha256": found.manifest.get("sha256")}
-    lines = [f"fault: {fault}" for fault in found.faults] + list(found.notes)
+    lines = [f"fault: {fault}" for fault in found.faults]
+    lines += [f"unproven: {why}" for why in found.unproven]
+    lines += [f"proven: {what}" for what in found.proof]
+    lines += found.notes
     if not found.faults:
-        lines.append(
-            f"{len(found.manifest['files'])} files, each as {told['decision']} released it"
-        )
-    emit({**told, "faults": found.faults, "notes": found.notes}, lines, as_json=as_json)
-    if found.faults:
-        raise SystemExit(1)
+        lines.append(f"{len(found.manifest['files'])} files, for {found.manifest['for']}")
+    lines.append(f"{told['decision']}: {found.result}")
+    parts = {name: getattr(found, name) for name in ("faults", "unproven", "proof", "notes")}
+    emit({**told, "result": found.result, **parts}, lines, as_json=as_json)
+    if found.result != "proven":
+        raise SystemExit(1 if found.faults else 3)
 
 
 @click.command("soup", epilog="Example: aiops soup --out soup.json")

@@ -16,9 +16,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from aiops import home
 from aiops.config import Config
 from aiops.errors import ConfigError
+from aiops.governance.lifecycle import APPROVALS, read_lifecycle
 from aiops.lookup import pick
 
 Verb = Literal["freeze", "set", "drop"]
+
+ASIDE = ("suspended", "deferred", "change_review")
+"""States from which a case can go on where it stood; each other way out of use is for good."""
 
 
 class Deed(Config):
@@ -112,6 +116,11 @@ def read_effects() -> Effects:
         raise ConfigError(str(fault), where=str(path), fix="mend the file") from fault
 
 
+def usable_states() -> list[str]:
+    """Return the states in which bytes are frozen or in use: those a step with an effect opens."""
+    return [step.to_state for step in read_lifecycle().gates.values() if step.effect]
+
+
 def effects_of(
     record: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]] = ()
 ) -> list[Effect]:
@@ -138,8 +147,9 @@ def effects_of(
     known = read_effects()
     deed = pick(known.effects, name, where=f"{record['id']}: effect")
     if deed.restore:
-        last = _last_set(earlier, known)
-        return [] if last is None else _done(known.effects[last["effect"]], last, record["id"])
+        last = _brought_back(record, earlier)
+        deed = known.effects[last["effect"]] if last is not None else deed
+        return [] if last is None or not deed.set else _done(deed, last, record["id"])
     return _done(deed, record, record["id"])
 
 
@@ -209,13 +219,86 @@ def _done(deed: Deed, record: Mapping[str, Any], decision: str) -> list[Effect]:
     return done + ([Effect("set", deed.set, slug, digest, decision)] if deed.set else [])
 
 
-def _last_set(earlier: Iterable[Mapping[str, Any]], known: Effects) -> Mapping[str, Any] | None:
-    """Return the approval whose alias stood last, unless the bytes were frozen anew since."""
+def endings(records: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return which approvals of bytes no longer stand, each with the decision that ended it.
+
+    What leads out of use ends every approval before it, and so does an approval that points an
+    alias to other bytes. A resumption into use brings back the bytes the case stood with when it
+    was set aside, if it names no others; one after work began anew brings back nothing.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        The decisions on one case, the oldest first.
+
+    Examples
+    --------
+    >>> endings([])
+    {}
+    """
+    ended: dict[str, Mapping[str, Any]] = {}
+    before: list[Mapping[str, Any]] = []
+    for record in records:
+        bound = [one for one in before if _binds(one)]
+        if _leads_out(record):
+            ended |= {one["id"]: record for one in bound if one["id"] not in ended}
+        elif _binds(record) and _deed(record).set:
+            ended |= {
+                one["id"]: record
+                for one in bound
+                if one["id"] not in ended and not _same_bytes(one, record)
+            }
+        elif _deed(record).restore and (back := _brought_back(record, before)) is not None:
+            for one in bound:
+                if _same_bytes(one, back):
+                    ended.pop(one["id"], None)
+        before.append(record)
+    return ended
+
+
+def _deed(record: Mapping[str, Any]) -> Deed:
+    return read_effects().effects.get(str(record.get("effect") or ""), Deed(says=""))
+
+
+def _binds(record: Mapping[str, Any]) -> bool:
+    """Return whether a decision freezes bytes or puts them to use."""
+    deed = _deed(record)
+    return bool(deed.freeze or deed.set)
+
+
+def _leads_out(record: Mapping[str, Any]) -> bool:
+    """Return whether a decision leaves a case without bytes that may be used."""
+    if record["outcome"] in (*APPROVALS, "resume"):
+        return False
+    return record["to_state"] not in usable_states()
+
+
+def _brought_back(
+    record: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the approval that a resumption brings back: the last, if nothing ended it for good."""
     last = None
-    for record in earlier:
-        deed = known.effects.get(str(record.get("effect") or ""))
-        if deed is not None and deed.set:
-            last = record
-        elif deed is not None and deed.freeze:
+    for one in earlier:
+        if _binds(one):
+            last = one
+        elif _leads_out(one) and one["to_state"] not in ASIDE:
             last = None
-    return last
+    if last is None or record["to_state"] not in usable_states():
+        return None
+    return last if _same_bytes(record, last) else None
+
+
+def _same_bytes(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two decisions name the same bytes, as far as both of them name any."""
+    mine, theirs = _named(one), _named(other)
+    both = mine.keys() & theirs.keys()
+    return all(mine[name] == theirs[name] for name in both)
+
+
+def _named(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what tells a model from another: its weights, or a vendor's product and version."""
+    subject: Mapping[str, Any] = next(iter(record["subject"]), {})
+    if subject.get("product"):
+        return {"product": str(subject["product"])}
+    told = {"model": subject.get("digest"), "weights": subject.get("digests", {}).get("weights")}
+    return {name: str(digest) for name, digest in told.items() if digest}

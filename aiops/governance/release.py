@@ -1,15 +1,16 @@
 """Releasing a model: the bytes that a decision names, and no others, leave as one folder.
 
-An approval names the digests of weights, plan, config, data and evaluation. They are computed anew
-here; what differs, has lapsed, is overdue or stopped is refused, and nothing is written then. What
-may go into a bundle is a list: no prediction, no table of cases and no picture is on it.
+An approval names the digests of weights, plan, config, data, evaluation and report. They are
+computed anew here, of the run and of what was copied; what differs, has lapsed, is overdue, was
+stopped or is signed by fewer than its rules ask is refused, and nothing is written then. What may
+go into a bundle is a list: no prediction, no table of cases and no picture is on it.
 """
 
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,34 @@ from aiops.governance import ledger
 from aiops.governance.bundle import (
     BOUND,
     DECISION,
+    IN_BUNDLE,
     KEYRING,
+    LIFECYCLE,
     PREDICTIONS,
     RELEASES,
+    REPORT,
     WEIGHTS,
     digests_of,
     line_of,
-    signature_faults,
     write_manifest,
 )
-from aiops.governance.keyring import book_of, read_keyring
-from aiops.governance.lifecycle import APPROVALS, read_lifecycle
+from aiops.governance.bundle_check import facts_of
+from aiops.governance.documents import bytes_path
+from aiops.governance.effects import usable_states
+from aiops.governance.held import recorded_faults
+from aiops.governance.in_use import use_faults
+from aiops.governance.keyring import book_of
+from aiops.governance.lawful import rules_of
+from aiops.governance.lifecycle import APPROVALS, Lifecycle, read_lifecycle
+from aiops.governance.members import changed_members
 from aiops.governance.usecase import UseCase, find
+from aiops.provenance import content_hash
 
 MODEL_FILES = (".safetensors", ".skops", ".json")
 """What weights are kept in: reading these runs no code."""
 
 FROZEN = ("plan.json", "resolved.yaml")
-COPIED = (*FROZEN, "report.html", "sheet.html")
+COPIED = (*FROZEN, "sheet.html")
 """What goes with bytes that were frozen, and with those that were evaluated too."""
 
 FIX_BYTES = "put the approved files back, or have the run as it is now decided on"
@@ -89,8 +100,11 @@ def release(use_case: str, out: Path, run_dir: Path | None = None) -> Released:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         folder = Path(temporary) / "bundle"
-        _fill(folder, run, line)
-        manifest = write_manifest(folder, _facts(case, run, line))
+        cycle = _rules(line)
+        _require_trained(run, line)
+        _fill(folder, run, line, cycle)
+        manifest = write_manifest(folder, _facts(case, run, line, cycle))
+        _require_copied(folder, run, line)
         event = {
             "event": "release",
             "case_id": case.id,
@@ -137,7 +151,7 @@ def approval_for(case: UseCase, run_dir: Path | None = None) -> ledger.Line:
         )
     run = run_dir or run_of(lines[-1].record)
     line = _naming(lines, run)
-    _require_in_force(line)
+    _require_in_force(case, line)
     return line
 
 
@@ -155,19 +169,12 @@ def run_of(record: Mapping[str, Any]) -> Path:
 
 
 def _require_usable(case: UseCase) -> None:
-    cycle = read_lifecycle()
-    usable = [step.to_state for step in cycle.gates.values() if step.effect]
+    usable = usable_states()
     if case.state not in usable:
         raise GateError(
             f"{case.id} {case.slug} is {case.state}, so nothing of it is released",
             where=f"use case {case.id}: decisions {', '.join(case.decisions) or 'none'}",
             fix=f"released is what is {', '.join(usable)}",
-        )
-    if case.warnings:
-        raise GateError(
-            "; ".join(case.warnings),
-            where=f"use case {case.id} {case.slug}",
-            fix="have it decided on again, or bring what is owed, before anything is released",
         )
 
 
@@ -221,24 +228,66 @@ def run_name(line: ledger.Line) -> str:
     return Path(str(line.record["subject"][0]["model_uri"]).partition("#")[0]).name
 
 
-def _require_in_force(line: ledger.Line) -> None:
-    record = line.record
-    ends = record["expires_at"]
-    if ends and ends <= date.today().isoformat():
+def _require_in_force(case: UseCase, line: ledger.Line) -> None:
+    """Refuse an approval that ended, waits for what is late, or is not what its rules ask."""
+    mine = [record for record in ledger.read_all() if record["case_id"] == case.id]
+    if told := use_faults(case, line.record, mine):
         raise GateError(
-            f"{record['id']} lapsed on {ends}", where=str(record["id"]), fix="have it decided anew"
+            f"not to be used: {'; '.join(told)}",
+            where=f"use case {case.id} {case.slug}: {line.record['id']}",
+            fix="have these bytes decided on again, or bring what is owed, then release them",
         )
-    if record.get("signed_by"):
-        ring = read_keyring(book_of(str(record["use_case"])))
-        if faults := signature_faults(record, line.attached, ring):
-            raise LedgerError(
-                "; ".join(faults),
-                where=str(record["id"]),
-                fix="aiops ledger verify says all that is wrong; nothing is released",
-            )
+    if faults := recorded_faults(str(line.record["id"])):
+        raise LedgerError(
+            "; ".join(faults),
+            where=str(line.record["id"]),
+            fix="aiops ledger verify says all that is wrong; nothing is released",
+        )
 
 
-def _fill(folder: Path, run: Path, line: ledger.Line) -> None:
+def _rules(line: ledger.Line) -> Lifecycle:
+    cycle = rules_of(line.record)
+    if cycle is None:
+        raise LedgerError(
+            f"nobody kept the rules that {line.record['id']} was made under",
+            where=str(home.ledger_dir() / "lifecycles"),
+            fix="bring that folder back from a backup, or have the run decided on again",
+        )
+    return cycle
+
+
+def _require_trained(run: Path, line: ledger.Line) -> None:
+    """Refuse weights that were put in after training: the figures are of others."""
+    if changed := changed_members(run):
+        raise GateError(
+            f"not the weights that were trained and evaluated: {', '.join(changed)} of {run.name}, "
+            f"though {line.record['id']} names them",
+            where=str(run / WEIGHTS),
+            fix="train and evaluate again, and have that run decided on",
+        )
+
+
+def _require_copied(folder: Path, run: Path, line: ledger.Line) -> None:
+    """Compare what was copied, and the run as it is after that, with what the decision names."""
+    record = line.record
+    named: dict[str, str] = record["subject"][0]["digests"]
+    copied = digests_of(folder)
+    changed = [name for name in IN_BUNDLE if copied.get(name) != named.get(name)]
+    now = _asked(named, digests_of(run))
+    changed += [name for name in named if now.get(name) != named[name] and name not in changed]
+    report = folder / REPORT
+    asked = record.get("report_sha256")
+    if report.exists() and asked and content_hash(report) != asked:
+        changed.append("report")
+    if changed:
+        raise GateError(
+            f"changed while it was copied: {', '.join(changed)} of the run {run.name}",
+            where=str(run),
+            fix="see that nothing writes to the run, then release it again",
+        )
+
+
+def _fill(folder: Path, run: Path, line: ledger.Line, cycle: Lifecycle) -> None:
     from aiops.governance.evidence import read_experiment
     from aiops.governance.soup import soup
 
@@ -263,16 +312,32 @@ def _fill(folder: Path, run: Path, line: ledger.Line) -> None:
     for name in COPIED if evaluated else FROZEN:
         if (run / name).exists():
             shutil.copyfile(run / name, folder / name)
-        elif name in ("resolved.yaml", "report.html"):
+        elif name == "resolved.yaml":
             raise StageError(f"{name} is not there", where=str(run), fix="aiops report CONFIG")
     if evaluated:
+        _copy_report(run, folder, line)
         _write_thresholds(run, folder)
         _write_card(run, folder)
     write_json(folder / DECISION, line_of(line))
+    write_json(folder / LIFECYCLE, cycle.model_dump(mode="json", by_alias=True))
     ring = ledger.book_path(book_of(str(line.record["use_case"])))
     if ring.exists():
         shutil.copyfile(ring, folder / KEYRING)
     write_json(folder / "soup.json", soup())
+
+
+def _copy_report(run: Path, folder: Path, line: ledger.Line) -> None:
+    """Copy the report that was on the table: the run's own page changes with each decision."""
+    sha256 = str(line.record.get("report_sha256") or "")
+    report = bytes_path(sha256) if sha256 else run / REPORT
+    if not report.is_file():
+        told = f"the {REPORT} that {line.record['id']} names" if sha256 else REPORT
+        raise StageError(
+            f"{told} is not there",
+            where=str(report),
+            fix="bring it back from a backup" if sha256 else "aiops report CONFIG",
+        )
+    shutil.copyfile(report, folder / REPORT)
 
 
 def _copy_weights(run: Path, folder: Path) -> None:
@@ -316,24 +381,14 @@ def _write_card(run: Path, folder: Path) -> None:
     write_text(folder / FOLDER / "README.md", as_markdown(card))
 
 
-def _facts(case: UseCase, run: Path, line: ledger.Line) -> dict[str, Any]:
-    record = line.record
-    subject = record["subject"][0]
+def _facts(case: UseCase, run: Path, line: ledger.Line, cycle: Lifecycle) -> dict[str, Any]:
     told = read_json(run / "run.json")
     return {
-        "case_id": case.id,
-        "use_case": case.slug,
+        **facts_of(line.record, cycle),
         "title": case.title,
-        "for": f"{record['to_state']}: {read_lifecycle().states.get(record['to_state'], '')}",
         "run": run.name,
-        "decision": record["id"],
+        "decision": line.record["id"],
         "decision_sha256": line.sha256,
-        "outcome": record["outcome"],
-        "gate_step": record.get("gate_step", ""),
-        "grade": record.get("grade", "recorded"),
-        "expires_at": record["expires_at"],
-        "product": subject.get("product", ""),
-        "digests": subject["digests"],
         "made_with": told.get("environment", {}),
         "not_in_it": ["cases", *PREDICTIONS],
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.errors import GateError
-from aiops.governance.keyring import DEMO_KEYS, Member, book_of, read_keyring
+from aiops.governance.keyring import DEMO_KEYS, Keyring, Member, book_of, read_keyring
 from aiops.governance.keys import PublicKey
 from aiops.governance.lifecycle import APPROVALS, Grade, Needed, suffices
 from aiops.governance.people import is_same, named_twice
@@ -32,6 +32,7 @@ def vouch(
     needed: Needed,
     *,
     at: str,
+    ring: Keyring | None = None,
 ) -> Vouched:
     """Return the grade of a decision, and who signed it in which role.
 
@@ -47,6 +48,8 @@ def vouch(
         Roles, how many of them, and the grade that suffices.
     at : str
         The moment, in UTC, at which the keys must be in force.
+    ring : Keyring, optional
+        Keys that are known from elsewhere; the ring of the ledger here when not given.
 
     Raises
     ------
@@ -55,8 +58,9 @@ def vouch(
     """
     where = f"decide {statement['outcome']} {statement['use_case']}"
     book = book_of(str(statement["use_case"]))
-    against = _dissents(statement, dissents, book, at, where)
-    members = _signers(statement, envelope, book, at, where) if envelope else []
+    keys = read_keyring(book) if ring is None else ring
+    against = _dissents(statement, dissents, keys, at, where)
+    members = _signers(statement, envelope, keys, at, where) if envelope else []
     _require_apart(statement, members, against, needed, where)
     roles = assign([m.roles for m in members], needed.roles)
     filled = [role for role in roles if role]
@@ -120,10 +124,9 @@ def dissent_statement(statement: Mapping[str, Any], text: str) -> dict[str, Any]
 
 
 def _signers(
-    statement: Mapping[str, Any], envelope: Envelope, book: str, at: str, where: str
+    statement: Mapping[str, Any], envelope: Envelope, ring: Keyring, at: str, where: str
 ) -> list[Member]:
     """Return who signed, after a look at every signature."""
-    ring = read_keyring(book)
     told = check(envelope, DECISION_TYPE, ring.public_keys())
     if told.statement != statement:
         raise GateError(
@@ -132,7 +135,7 @@ def _signers(
             fix="draft it again, and let each sign what it says now",
         )
     faults = [*told.faults, *ring.faults]
-    _refuse_demo_keys(envelope, book, where)
+    _refuse_demo_keys(envelope, book_of(str(statement["use_case"])), where)
     if faults:
         raise GateError("; ".join(faults), where=where, fix="see who may sign: aiops keys list")
     return [_in_force(key, ring.in_force(at), where) for key in told.signed_by]
@@ -247,9 +250,8 @@ def _present(text: str) -> tuple[str, list[str]] | None:
 
 
 def _dissents(
-    statement: Mapping[str, Any], dissents: Sequence[Envelope], book: str, at: str, where: str
+    statement: Mapping[str, Any], dissents: Sequence[Envelope], ring: Keyring, at: str, where: str
 ) -> tuple[SignedDissent, ...]:
-    ring = read_keyring(book)
     found = []
     for envelope in dissents:
         told = check(envelope, DISSENT_TYPE, ring.public_keys())

@@ -10,6 +10,7 @@ from aiops.governance.effects import (
     aliases_after,
     apply,
     effects_of,
+    endings,
     read_effects,
 )
 from aiops.governance.lifecycle import read_lifecycle
@@ -19,9 +20,24 @@ from aiops.governance.usecase import submit
 A, B = "a" * 64, "b" * 64
 
 
-def record(effect, digest=A, number=1):
+OUTCOMES = {"remove_alias": ("suspend", "suspended"), "restore_alias": ("resume", "live"),
+            "freeze_digest": ("approve", "retrospective_eval"),
+            "alias silent": ("approve", "silent_prospective"),
+            "alias limited": ("approve", "live_limited"), "alias live": ("approve", "live"),
+            "": ("re-review", "development")}  # fmt: skip
+
+
+def record(effect, digest=A, number=1, **changes):
+    outcome, to_state = OUTCOMES.get(effect, ("approve", "live"))
     return {"id": f"DEC-2026-{number:04d}", "use_case": "wrist", "effect": effect,
-            "subject": [{"digest": digest}] if digest else []}  # fmt: skip
+            "outcome": outcome, "to_state": to_state,
+            "subject": [{"digest": digest}] if digest else [], **changes}  # fmt: skip
+
+
+def ended(*story):
+    """Return which of a story's decisions ended, by number, and by which decision."""
+    told = endings({**one, "id": str(i)} for i, one in enumerate(story, start=1))
+    return {name: by["id"] for name, by in told.items()}
 
 
 def done(effects):
@@ -79,6 +95,59 @@ def test_aliases_are_folded_from_the_decisions():
     assert aliases_after(story) == {"limited": A}
 
 
+def test_a_case_that_began_anew_does_not_get_its_old_alias_back():
+    story = [record("alias live"), record("remove_alias", ""), record(""),
+             record("remove_alias", "", outcome="defer", to_state="deferred"),
+             record("restore_alias", "", to_state="development")]  # fmt: skip
+    assert aliases_after(story) == {}
+    story[-1]["to_state"] = "live"  # as if it had been brought back by a lifecycle of their own
+    assert aliases_after(story) == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "to_state"),
+    [
+        ("suspend", "suspended"),
+        ("defer", "deferred"),
+        ("reject", "rejected"),
+        ("discontinue", "discontinued"),
+        ("retire", "retired"),
+        ("re-review", "change_review"),
+    ],
+)
+def test_what_leads_out_of_use_ends_every_approval_before_it(outcome, to_state):
+    stop = record("", "", outcome=outcome, to_state=to_state)
+    assert ended(record("freeze_digest"), record("alias silent"), stop) == {"1": "3", "2": "3"}
+    # Bytes of another run that are approved later bring nothing back.
+    assert ended(record("alias silent"), stop, record("alias silent", B)) == {"1": "2"}
+
+
+def test_to_be_looked_at_again_where_it_stands_ends_nothing():
+    again = record("", "", to_state="silent_prospective")
+    assert ended(record("alias silent"), again) == {}
+
+
+def test_a_resumption_brings_back_only_the_bytes_that_stood():
+    stop, back = record("remove_alias", ""), record("restore_alias", "")
+    assert ended(record("alias silent"), stop, back) == {}
+    assert ended(record("alias live", B), record("alias live"), stop, back) == {"1": "2"}
+    assert ended(record("alias live"), stop, record("restore_alias", B)) == {"1": "2"}
+    anew = record("", "", to_state="development")
+    assert ended(record("alias live"), stop, anew, record("freeze_digest", B), back) == {"1": "2"}
+    frozen = record("restore_alias", "", to_state="retrospective_eval")
+    assert ended(record("freeze_digest"), stop, frozen) == {}
+
+
+def test_an_alias_on_other_bytes_ends_the_approval_of_those_before():
+    assert ended(record("alias silent"), record("alias silent", B)) == {"1": "2"}
+    assert ended(record("freeze_digest"), record("alias silent"), record("alias limited")) == {}
+    tool = {"product": "Acme 2.1"}
+    story = [record("alias silent", subject=[{"digest": d, **tool}]) for d in (A, B)]
+    assert ended(*story) == {}  # one product, evaluated twice
+    story[1]["subject"][0]["product"] = "Acme 3.0"
+    assert ended(*story) == {"1": "2"}
+
+
 def test_apply_does_each_and_says_so():
     seen = []
     told = apply(
@@ -125,11 +194,11 @@ def test_an_alias_that_is_not_described_is_refused():
         Effects.model_validate(told)
 
 
-def test_an_approval_of_a_run_points_the_alias_to_what_was_evaluated(make_run):
+def test_an_approval_of_a_run_points_the_alias_to_what_was_evaluated(make_run, attested):
     submit("chest-effusion", "Effusion on chest films")
     folder = make_run()
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", "run_dir": folder}
-    told = record_decision(propose("approve", "chest-effusion", **said)).to_json()
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **attested}
+    told = record_decision(propose("approve", "chest-effusion", run_dir=folder, **said)).to_json()
     assert done(effects_of(told)) == [("set", "silent", "9" * 64)]
     assert aliases_after([told]) == {"silent": "9" * 64}

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,15 +14,18 @@ from aiops.commands.release import COMMANDS
 from aiops.errors import DataError, GateError, LedgerError, StageError
 from aiops.files import read_json, write_json, write_text
 from aiops.governance import ledger, usecase
-from aiops.governance.bundle import MANIFEST, check_bundle, digests_of
+from aiops.governance.bundle import MANIFEST, digests_of
+from aiops.governance.bundle_check import check_bundle
 from aiops.governance.decision import propose, record_decision
+from aiops.governance.documents import bytes_path
 from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.governance.record import BY_GRADE
 from aiops.governance.release import release
 from aiops.provenance import content_hash
 from aiops.served_model import load, predict
 from models import architectures
 from models.baselines import fit_table, save_table
-from models.inference import save_model
+from models.inference import save_model, saved_digest
 from models.preprocessing import Preprocessing
 from models.recipe import Recipe
 
@@ -69,8 +73,15 @@ def run(make_run, network):
     return make
 
 
+MET = {
+    "author": "Ana", "attested_by": "The secretary", "minutes": Path(__file__),
+    "attendees": ("Dr Cho: cso", "Dr Lee: clinical lead", "Dr May: fairness reviewer"),
+}  # fmt: skip
+
+
 def decided(outcome, keys=(), **said):
-    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **said}
+    met = MET if outcome.startswith("approve") and not keys else {}
+    said = {"rationale": "As the figures say.", "by": "Imaging AI board", **met, **said}
     return record_decision(propose(outcome, SLUG, **said), keys)
 
 
@@ -113,9 +124,9 @@ def test_a_bundle_holds_what_was_approved_and_can_be_used(approved, tmp_path):
     out = done.folder
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {
-        "MANIFEST.json", "decision.json", "plan.json", "resolved.yaml", "report.html", "soup.json",
-        "card/card.html", "card/README.md", "model/fold1/effusion.skops",
-        "model/fold0/model.json", "model/fold0/weights.safetensors",
+        "MANIFEST.json", "decision.json", "lifecycle.json", "plan.json", "resolved.yaml",
+        "report.html", "soup.json", "card/card.html", "card/README.md",
+        "model/fold1/effusion.skops", "model/fold0/model.json", "model/fold0/weights.safetensors",
     }  # fmt: skip
     manifest = read_json(out / MANIFEST)
     assert manifest["decision"] == record.id
@@ -170,7 +181,8 @@ def test_bytes_that_were_frozen_leave_without_a_report_and_may_be_evaluated(run,
     evaluation = read_json(folder / "evaluation.json")
     for name in ("evaluation.json", "predictions.parquet", "report.html", "gates.json"):
         (folder / name).unlink()
-    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    trained = {"fold0": {"digest": saved_digest(folder / "model" / "fold0")}}
+    write_json(folder / "training.json", {"members": trained})
     keys = [ring["ai lead"], ring["quality manager"]]
     record = decided("approve", keys, gate="G3", run_dir=folder, author="A. Engineer")
     assert record.subject[0].digests.keys() == {"weights", "plan", "config", "data"}
@@ -178,7 +190,8 @@ def test_bytes_that_were_frozen_leave_without_a_report_and_may_be_evaluated(run,
     out = release(SLUG, tmp_path / "bundle").folder
     assert not (out / "card").exists()
     assert not (out / "report.html").exists()
-    assert read_json(out / MANIFEST)["for"].startswith("retrospective_eval: ")
+    told = read_json(out / MANIFEST)["for"]
+    assert told == "retrospective_eval: frozen for evaluation; not for use"
     assert check_bundle(out).faults == ()
     (folder / "plan.json").unlink()
     assert "was made: plan of the run" in refused(tmp_path / "again")
@@ -239,7 +252,8 @@ def test_what_was_stopped_is_not_released_and_its_bundle_says_so(signed, ring, t
     assert f"UC-0001 {SLUG} is {record.to_state}, so nothing of it is released" in refused(
         tmp_path / "bundle"
     )
-    assert f"not to be used: {record.id} {outcome} came after it" in check_bundle(out).faults
+    number = read_json(out / MANIFEST)["decision"]
+    assert f"not to be used: {record.id} {outcome} came after {number}" in check_bundle(out).faults
 
 
 def test_what_is_suspended_is_not_released(signed, ring, tmp_path):
@@ -258,26 +272,114 @@ def test_a_lapsed_approval_and_an_overdue_condition_are_refused(run, tmp_path, m
     assert done.notes == (f"still open: C1 34 more men in the test (Dr Okafor, {due})",)
     assert check_bundle(done.folder).faults == ()
     later(monkeypatch, due + timedelta(days=1))
-    told = refused(tmp_path / "late")
-    assert f"overdue: C1 34 more men in the test (Dr Okafor, {due})" in told
+    cause = f"not to be used: the condition C1 was due on {due}: 34 more men in the test"
+    assert cause in refused(tmp_path / "late")
+    assert check_bundle(done.folder).faults == (f"{cause} (Dr Okafor)",)
     later(monkeypatch, record.expires_at)  # its last day is no longer in it
-    assert f"lapsed: {record.id} ended on {record.expires_at}" in refused(tmp_path / "later")
+    cause = f"not to be used: {record.id} lapsed on {record.expires_at}"
+    assert cause in refused(tmp_path / "later")
     assert f"not to be used: {record.id} lapsed on {record.expires_at}" in (
         check_bundle(done.folder).faults
     )
 
 
+@pytest.mark.usefixtures("open_gates")
+def test_what_was_suspended_stays_so_when_another_run_is_approved(signed, ring, tmp_path):
+    folder, first = signed
+    out = release(SLUG, tmp_path / "before").folder
+    stop = decided("suspend", [ring["cso"]], author="Dr Cso", reasons=["R14"])
+    decided("re-review", [ring["cso"], ring["ai lead"]], author="Ana")
+    other = folder.with_name("2026-11-23-ffffffff")
+    shutil.copytree(folder, other)
+    (other / "model" / "fold1" / "effusion.skops").write_bytes(b"new")
+    keys = [ring["ai lead"], ring["quality manager"]]
+    decided("approve", keys, gate="G3", run_dir=other, author="Ana")
+    cause = f"not to be used: {stop.id} suspend came after {first.id}"
+    assert cause in check_bundle(out).faults
+    assert cause in refused(tmp_path / "again", run_dir=folder)
+    keys = [ring[role] for role in ("cso", "clinical lead", "fairness reviewer")]
+    decided("approve", keys, gate="G4", run_dir=other, author="Ana")
+    assert cause in check_bundle(out).faults
+    assert cause in refused(tmp_path / "again", run_dir=folder)
+    assert release(SLUG, tmp_path / "new", other).manifest["grade"] == "signed"
+
+
+def test_what_was_set_aside_and_resumed_is_released_again(signed, ring, tmp_path):
+    out = release(SLUG, tmp_path / "before").folder
+    decided("suspend", [ring["cso"]], author="Dr Cso", reasons=["R14"])
+    assert check_bundle(out).result == "fault"
+    decided("resume", [ring["cso"], ring["chair"]], author="Ana")
+    assert check_bundle(out).result == "proven"
+    assert release(SLUG, tmp_path / "again").manifest["for"].startswith("silent_prospective: ")
+
+
+def forged(monkeypatch, **changes):
+    """The ledger holds together, and its last decision says something else."""
+    lines = ledger.read_lines()
+    attached = {} if changes.pop("unsigned", False) else lines[-1].attached
+    lines[-1] = ledger.Line({**lines[-1].record, **changes}, attached, lines[-1].sha256)
+    monkeypatch.setattr(ledger, "read_lines", lambda book="decisions": lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"grade": "recorded", "signed_by": [], "statement": BY_GRADE["recorded"],
+             "unsigned": True},
+            "it is only recorded; the lifecycle asks for attested",
+        ),
+        ({"gate_step": "G6", "to_state": "live"}, "it leads to live, and by the lifecycle silent"),
+        ({"signatures_required": ["secretary"]}, "it asks for the names of secretary, and by"),
+        ({"grade_required": "recorded"}, "it asks for the grade recorded, and by the lifecycle"),
+        ({"lifecycle_sha256": "7" * 64}, "the lifecycle that it names is not kept"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("open_gates")
+def test_a_decision_is_held_to_the_rules_it_names(run, ring, tmp_path, monkeypatch, changes, words):
+    keys = [ring[role] for role in ("cso", "clinical lead", "fairness reviewer")]
+    decided("approve", keys, gate="G4", run_dir=run(), author="Ana")
+    forged(monkeypatch, **changes)
+    assert words in refused(tmp_path / "bundle", LedgerError)
+
+
+def test_weights_put_in_between_evaluation_and_decision_are_refused(run, tmp_path):
+    folder = run()
+    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    record = decided("approve", run_dir=folder)
+    told = refused(tmp_path / "bundle")
+    assert f"not the weights that were trained and evaluated: fold0 of {folder.name}" in told
+    assert f"though {record.id} names them" in told
+
+
+def test_what_changes_while_it_is_copied_is_not_released(approved, tmp_path, monkeypatch):
+    from aiops.governance import release as module
+
+    folder, _ = approved
+    weights = folder / "model" / "fold1" / "effusion.skops"
+    good, fill = weights.read_bytes(), module._fill
+
+    def swapped(*said):
+        weights.write_bytes(b"other")
+        fill(*said)
+        weights.write_bytes(good)
+
+    monkeypatch.setattr(module, "_fill", swapped)
+    told = refused(tmp_path / "bundle")
+    assert f"changed while it was copied: weights of the run {folder.name}" in told
+
+
 def later(monkeypatch, day):
     """Let the calendar show a day."""
-    from aiops.governance import bundle, conditions
-    from aiops.governance import release as module
+    from aiops.governance import conditions, in_use
 
     class Then(date):
         @classmethod
         def today(cls):
             return day
 
-    for place in (bundle, conditions, module, usecase):
+    for place in (conditions, in_use, usecase):
         monkeypatch.setattr(place, "date", Then)
 
 
@@ -310,9 +412,14 @@ def test_a_config_that_names_single_cases_does_not_travel(run, tmp_path):
     assert PEOPLE_IN_IT[2] not in told
 
 
-def test_a_report_that_was_not_written_is_asked_for(approved, tmp_path):
-    (approved[0] / "report.html").unlink()
-    assert "report.html is not there" in refused(tmp_path / "bundle", StageError)
+def test_the_report_that_was_on_the_table_leaves_and_no_later_page(approved, tmp_path):
+    folder, record = approved
+    (folder / "report.html").write_text("<html>as it reads now</html>")
+    out = release(SLUG, tmp_path / "bundle").folder
+    assert content_hash(out / "report.html") == record.report_sha256
+    bytes_path(record.report_sha256).unlink()
+    told = refused(tmp_path / "again", StageError)
+    assert f"the report.html that {record.id} names is not there" in told
 
 
 def test_a_folder_that_is_there_is_never_written_over(approved, tmp_path):
@@ -360,10 +467,10 @@ def test_the_commands_say_what_they_did_and_end_with_their_codes(approved, tmp_p
     out = tmp_path / "bundle"
     done = CliRunner().invoke(COMMANDS["release"], ["--use-case", SLUG, "--out", str(out)])
     assert done.exit_code == 0, done.exception
-    assert f"{approved[1].id} approve (recorded), for silent_prospective" in done.stdout
+    assert f"{approved[1].id} approve (attested), for silent_prospective" in done.stdout
     found = CliRunner().invoke(COMMANDS["bundle"], ["verify", str(out)])
     assert found.exit_code == 0
-    assert f"the ledger here holds {approved[1].id}" in found.stdout
+    assert f"proven: the ledger here holds {approved[1].id}" in found.stdout
     (out / "plan.json").unlink()
     found = CliRunner().invoke(COMMANDS["bundle"], ["verify", str(out)])
     assert found.exit_code == 1
