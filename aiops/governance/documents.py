@@ -129,7 +129,9 @@ def keep_bytes(file: Path) -> str:
         If the file is not there, says nothing, or changes while it is read.
     """
     if not file.is_file() or is_blank(file):
-        raise DataError("there is no paper in this file", where=str(file), fix="name one that is")
+        raise DataError(
+            "there is no paper in this file", where=str(file), fix="name a file that says something"
+        )
     sha256 = content_hash(file)
     if file_state(sha256) != "there":
         with atomic(bytes_path(sha256)) as temporary:
