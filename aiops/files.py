@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiops import home
 from aiops.errors import DataError
 
 if TYPE_CHECKING:
@@ -86,19 +87,27 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     DataError
-        If the file is not there or is not JSON.
+        If the file is not there, is not UTF-8 text or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
+        raise _missing(path) from fault
+    except UnicodeDecodeError as fault:
         raise DataError(
-            f"{path.name} is not there", where=str(path), fix="run the stage that writes it first"
+            f"{path.name} is not UTF-8 text", where=str(path), fix=_mend(path, "JSON")
         ) from fault
     except json.JSONDecodeError as fault:
         raise DataError(
             f"{path.name} is not JSON: {fault.msg}",
             where=f"{path}:{fault.lineno}",
-            fix="delete it and run the stage that writes it again",
+            fix=_mend(path, "JSON"),
+        ) from fault
+    except RecursionError as fault:
+        raise DataError(
+            f"{path.name} is not JSON that can be read: it is nested too deeply",
+            where=str(path),
+            fix=_mend(path, "JSON"),
         ) from fault
 
 
@@ -113,14 +122,27 @@ def read_table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     if not path.exists():
-        raise DataError(
-            f"{path.name} is not there", where=str(path), fix="run the stage that writes it first"
-        )
+        raise _missing(path)
     try:
         return pd.read_parquet(path)
     except (ValueError, OSError) as fault:  # pyarrow's ArrowInvalid is a ValueError
         raise DataError(
-            f"{path.name} is not a readable table",
-            where=str(path),
-            fix="delete it and run the stage that writes it again",
+            f"{path.name} is not a readable table", where=str(path), fix=_mend(path, "parquet")
         ) from fault
+
+
+def _missing(path: Path) -> DataError:
+    fix = "run the stage that writes it first" if _is_ours(path) else "name a file that is there"
+    return DataError(f"{path.name} is not there", where=str(path), fix=fix)
+
+
+def _mend(path: Path, form: str) -> str:
+    """Say what to do about a file that cannot be read: one of a person's own is never touched."""
+    if _is_ours(path):
+        return "move it aside and run the stage that writes it again, or restore it from a backup"
+    return f"name the {form} file that is meant; this one stays as it is"
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file lies where the program writes."""
+    return path.resolve().is_relative_to(home.home())

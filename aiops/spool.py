@@ -9,11 +9,14 @@ from pathlib import Path
 
 import yaml
 from filelock import FileLock
+from pydantic import ValidationError
 
 from aiops import home
 from aiops.config import Experiment
-from aiops.errors import AiopsError
+from aiops.errors import AiopsError, DataError
 from aiops.files import read_json, write_json
+
+MEND = "restore the run's folder from a backup, or run it again"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def keep(run_dir: Path, why: str) -> Path:
         What MLflow answered, without a password.
     """
     note = spool_dir() / f"{run_dir.parent.name}--{run_dir.name}.json"
-    since = read_json(note)["since"] if note.exists() else None
+    since = _waiting(note).since if note.exists() else None
     told = {
         "use_case": run_dir.parent.name,
         "run": run_dir.name,
@@ -80,18 +83,26 @@ def keep(run_dir: Path, why: str) -> Path:
 
 def waiting() -> list[Waiting]:
     """Return the runs that wait, the oldest first."""
-    notes = [(path, read_json(path)) for path in sorted(spool_dir().glob("*.json"))]
-    found = [
-        Waiting(path, home.runs_dir(told["use_case"]) / told["run"], told["since"], told["why"])
-        for path, told in notes
-    ]
-    return sorted(found, key=lambda one: one.since)
+    return sorted(map(_waiting, spool_dir().glob("*.json")), key=lambda one: (one.since, one.note))
+
+
+def _waiting(note: Path) -> Waiting:
+    """Read a note; the file's own name says which run waits, where the note cannot be read."""
+    use_case, _, run = note.stem.rpartition("--")
+    folder = home.runs_dir(use_case) / run
+    try:
+        told = read_json(note)
+        return Waiting(note, folder, str(told["since"]), str(told["why"]))
+    except (DataError, KeyError, TypeError):
+        return Waiting(note, folder, "", "its note cannot be read")
 
 
 def send() -> Sent:
-    """Send every run that waits; the first that MLflow does not take ends it.
+    """Send every run that waits.
 
-    Two programs do not send at once: the second finds nothing left.
+    A run that cannot be read is told with its reason and waits on; the later ones are sent. Where
+    MLflow does not answer, nothing more is tried. Two programs do not send at once: the second
+    finds nothing left.
     """
     from aiops import tracking
 
@@ -100,21 +111,36 @@ def send() -> Sent:
     sent: list[str] = []
     gone: list[str] = []
     with FileLock(spool_dir() / "send.lock"):
-        left = waiting()
-        while left:
-            one = left[0]
+        for one in waiting():
             name = f"{one.folder.parent.name}/{one.folder.name}"
             if not (one.folder / "run.json").exists():
                 gone.append(name)
-            else:
-                written = yaml.safe_load((one.folder / "resolved.yaml").read_text("utf-8"))
-                try:
-                    tracking.log_run(one.folder, Experiment.model_validate(written))
-                except AiopsError as fault:
-                    keep(one.folder, fault.what)
+                one.note.unlink()
+                continue
+            try:
+                tracking.log_run(one.folder, _experiment(one.folder))
+            except AiopsError as fault:
+                keep(one.folder, fault.what)
+                if isinstance(fault, tracking.TrackingError):
                     break
-                sent.append(name)
+                continue
+            sent.append(name)
             one.note.unlink()
-            left.pop(0)
     still = [f"{one.folder.parent.name}/{one.folder.name}: {one.why}" for one in waiting()]
     return Sent(tuple(sent), tuple(still), tuple(gone))
+
+
+def _experiment(folder: Path) -> Experiment:
+    path = folder / "resolved.yaml"
+    try:
+        return Experiment.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except FileNotFoundError as fault:
+        what = f"{path.name} is not there"
+        raise DataError(what, where=str(path), fix=MEND) from fault
+    except (UnicodeDecodeError, yaml.YAMLError) as fault:
+        what = f"{path.name} is not YAML in UTF-8"
+        raise DataError(what, where=str(path), fix=MEND) from fault
+    except ValidationError as fault:
+        told = fault.errors(include_input=False)[0]
+        what = f"{path.name} is no config: {'.'.join(map(str, told['loc']))}: {told['msg']}"
+        raise DataError(what, where=str(path), fix=MEND) from fault

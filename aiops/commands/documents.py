@@ -34,7 +34,11 @@ def document_command() -> None:
 def add_command(
     file: Path, use_case: str, kind: str, dated: datetime, by: str, name: str, as_json: bool
 ) -> None:
-    """Keep FILE for a use case: its bytes by their SHA-256, who brought it in the ledger."""
+    """Keep FILE for a use case: its bytes by their SHA-256, who brought it in the ledger.
+
+    The same file with another --date puts a wrong day right; the same file with the same day
+    brings back bytes that were lost.
+    """
     from aiops.governance.documents import add_document
 
     added = add_document(use_case, kind, file, dated=dated.date(), by=by, name=name)
@@ -49,13 +53,22 @@ def list_command(use_case: str | None, as_json: bool) -> None:
     from aiops.governance.documents import documents_of, file_state
     from aiops.governance.usecase import find
 
-    papers = documents_of(find(use_case).id if use_case else None)
-    told = [{**p.model_dump(mode="json"), "file": file_state(p.sha256)} for p in papers]
-    emit(
-        {"documents": told},
-        [f"{paper.use_case} {paper.line()}" for paper in papers] or ["no paper was brought"],
-        as_json=as_json,
-    )
+    papers = documents_of(find(use_case).id if use_case else None, superseded=True)
+    later = {paper.supersedes: paper.id for paper in papers}
+    told = [
+        {
+            **paper.model_dump(mode="json"),
+            "file": file_state(paper.sha256),
+            "superseded_by": later.get(paper.id, ""),
+        }
+        for paper in papers
+    ]
+    lines = [
+        f"{paper.use_case} {paper.line()}"
+        + (f"; {later[paper.id]} took its place" if paper.id in later else "")
+        for paper in papers
+    ]
+    emit({"documents": told}, lines or ["no paper was brought"], as_json=as_json)
 
 
 COMMANDS = {"document": document_command}

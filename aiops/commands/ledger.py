@@ -15,23 +15,39 @@ def ledger_command() -> None:
 
 
 @ledger_command.command("verify", epilog="Example: aiops ledger verify --repair")
-@click.option("--head", default="", help="A head noted elsewhere: it must still be there.")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    help="A head noted elsewhere, of any book: it must still be there. May be given again.",
+)
 @click.option("--repair", is_flag=True, help="Bring MLflow back to what the ledger says.")
+@click.option("--ledger-only", is_flag=True, help="Do not compare what MLflow shows.")
 @json_option
-def verify_command(head: str, repair: bool, as_json: bool) -> None:
-    """Look through chain, signatures, rules and what MLflow shows; exit 1 when one fails."""
+def verify_command(heads: tuple[str, ...], repair: bool, ledger_only: bool, as_json: bool) -> None:
+    """Look through chain, signatures, rules and what MLflow shows; exit 1 when one fails.
+
+    Exit 1 too where MLflow does not answer: it was not compared then. Exit 2 where there is no
+    ledger.
+    """
     from aiops.governance.verify import verify_ledger
 
-    told = verify_ledger(head=head, repair=repair)
+    if repair and ledger_only:
+        raise click.UsageError("--repair compares MLflow, and --ledger-only does not")
+    told = verify_ledger(heads=heads, repair=repair, projection=not ledger_only)
     counted = ", ".join(f"{n} {book}" for book, n in told.lines.items()) or "nothing"
     grades = ", ".join(f"{n} {grade}" for grade, n in told.grades.items())
     lines = [f"does not hold: {one.line()}" for one in told.found]
-    lines += ["the ledger holds" if not told.found else f"{len(told.found)} faults"]
+    lines += ["the ledger holds" if not told.found else _counted(len(told.found))]
     lines += [f"lines: {counted}", f"decisions: {grades or 'none'}"]
     lines += [f"head: {told.head}", f"MLflow: {told.projection}"]
     emit(told.to_dict(), lines, as_json=as_json)
-    if told.found:
+    if told.found or not told.is_compared:
         raise SystemExit(1)
+
+
+def _counted(n: int) -> str:
+    return f"{n} {'fault' if n == 1 else 'faults'}"
 
 
 @ledger_command.command("head", epilog="Example: aiops ledger head")

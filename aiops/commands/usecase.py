@@ -104,8 +104,7 @@ def show_command(slug: str, as_json: bool) -> None:
         lines += [f"  approved by {case.approved_by}, until {case.expires_at}"]
     lines += [f"  to be reviewed by {case.review_by}"] if case.review_by else []
     lines += [
-        f"condition {c.id} [{'overdue' if c.is_overdue else c.status}] {c.item}: {c.text} "
-        f"({c.owner}, by {c.due})"
+        f"condition {c.id} [{c.word}] {c.item}: {c.text} ({c.owner}, by {c.due})"
         for c in case.conditions
     ]
     lines += [f"{name.replace('-', ' ')}: {_value(case, name)}" for name in FIELDS
@@ -204,7 +203,11 @@ _evidence = click.Path(exists=True, dir_okay=False, path_type=Path)
 @_by
 @json_option
 def met_command(use_case: str, condition: str, evidence: Path, by: str, as_json: bool) -> None:
-    """Record that CONDITION (C1) of CASE was met, with the SHA-256 of what was brought."""
+    """Record that CONDITION (C1) of CASE was met, and keep what was brought.
+
+    Where the gate has a check of the item, it is asked again, and a check that does not pass
+    refuses. A condition that was met or given up stays so: a new approval asks anew.
+    """
     from aiops.governance.conditions import close
 
     _show(close("met", use_case, condition, by=by, evidence=evidence), as_json=as_json)
@@ -221,7 +224,10 @@ def met_command(use_case: str, condition: str, evidence: Path, by: str, as_json:
 def lapse_command(
     use_case: str, condition: str, evidence: Path | None, by: str, as_json: bool
 ) -> None:
-    """Record that CONDITION of CASE will not be met: nothing is released then."""
+    """Record that CONDITION of CASE will not be met: nothing is released then.
+
+    This is final: only a new approval asks anew.
+    """
     from aiops.governance.conditions import close
 
     _show(close("lapse", use_case, condition, by=by, evidence=evidence), as_json=as_json)
@@ -230,7 +236,7 @@ def lapse_command(
 def _show(case: "UseCase", *, as_json: bool) -> None:
     from aiops.tracking import TrackingError, log_use_case
 
-    lines = [f"{c.id} [{c.status}] {c.item}: {c.text}" for c in case.conditions]
+    lines = [f"{c.id} [{c.word}] {c.item}: {c.text}" for c in case.conditions]
     try:
         log_use_case(case)
     except TrackingError as fault:  # the event stands; the page follows with the next decision

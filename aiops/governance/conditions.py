@@ -1,9 +1,11 @@
 """Conditions of approvals: what somebody must bring, and whether it was brought.
 
 A decision is never rewritten. That a condition was met, or given up, is an event of its own in the
-book ``conditions``, with the SHA-256 of what was brought.
+book ``conditions``, with the SHA-256 of what was brought, whose bytes are kept like a paper's. Both
+are final: only a new approval asks anew.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,12 +15,13 @@ from aiops.config import Config
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
 from aiops.lookup import pick
-from aiops.provenance import content_hash
 
 if TYPE_CHECKING:
     from aiops.governance.usecase import UseCase
 
 Event = Literal["met", "lapse"]
+ANSWERED = re.compile(r"the check `(\w+)` answered again")
+"""What a decision says of a condition that the gate itself can be asked about."""
 
 
 class Standing(Config):
@@ -39,6 +42,13 @@ class Standing(Config):
     def is_overdue(self) -> bool:
         """Whether it was given up, or its day has gone by."""
         return self.status == "lapsed" or (self.status == "open" and self.due < date.today())
+
+    @property
+    def word(self) -> str:
+        """Where it stands, in a word: open, overdue, met or given up."""
+        if self.status == "lapsed":
+            return "given up"
+        return "overdue" if self.is_overdue else self.status
 
 
 def standing_of(
@@ -85,7 +95,7 @@ def close(
     Parameters
     ----------
     event : str
-        met or lapse.
+        met or lapse. Either is final.
     use_case : str
         Slug or number.
     condition : str
@@ -93,15 +103,19 @@ def close(
     by : str
         Who says so.
     evidence : Path, optional
-        The file that was brought; its SHA-256 and name are kept.
+        The file that was brought; its bytes are kept by their SHA-256.
 
     Raises
     ------
     GateError
-        If it was closed before, or what was brought is missing.
+        If it was closed before, what was brought is missing, or the gate's own check of the item,
+        asked again, does not pass.
     ConfigError
         If there is no such condition, or nobody is named.
+    DataError
+        If what was brought is not there or says nothing.
     """
+    from aiops.governance.documents import keep_bytes
     from aiops.governance.usecase import find
 
     case = find(use_case)
@@ -116,33 +130,80 @@ def close(
             fix=f"see where it stands: aiops usecase show {case.slug}",
         )
     told = pick(known, condition, where=f"condition {event} {case.slug}")
+    where = f"condition {event} {case.slug} {told.id}"
     if event == "met" and evidence is None:
         raise GateError(
             f"{told.id} asks for something to be brought: {told.text}",
-            where=f"condition met {case.slug} {told.id}",
+            where=where,
             fix="name the file: --evidence FILE",
         )
-    entry = {
-        "event": event,
-        "case_id": case.id,
-        "decision": told.decision,
-        "condition": told.id.rpartition("/")[2],
-        "evidence": evidence.name if evidence else "",
-        "evidence_sha256": content_hash(evidence) if evidence else "",
-        "by": by.strip(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    _require_open(told, ledger.read_all(ledger.CONDITIONS), where)
+    answered = _answered(told, case, where) if event == "met" else ""
+    sha256 = keep_bytes(evidence) if evidence is not None else ""
 
     def next_event(earlier: list[ledger.Record]) -> ledger.Record:
-        same = [e for e in earlier if all(e[k] == entry[k] for k in ("decision", "condition"))]
-        if any(e["event"] == "met" for e in same) or (same and event == "lapse"):
-            raise GateError(
-                f"{told.id} of {told.decision} is closed: {same[-1]['event']}, "
-                f"{same[-1]['at'][:10]}, by {same[-1]['by']}",
-                where=f"condition {event} {case.slug} {told.id}",
-                fix="nothing to do; a new approval asks anew",
-            )
-        return entry
+        _require_open(told, earlier, where)
+        return {
+            "event": event,
+            "case_id": case.id,
+            "decision": told.decision,
+            "condition": told.id.rpartition("/")[2],
+            "evidence": evidence.name if evidence else "",
+            "evidence_sha256": sha256,
+            "answered": answered,
+            "by": by.strip(),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
 
     ledger.append(next_event, ledger.CONDITIONS)
     return find(case.id)
+
+
+def _require_open(told: Standing, events: Sequence[Mapping[str, Any]], where: str) -> None:
+    mine = (told.decision, told.id.rpartition("/")[2])
+    same = [event for event in events if (event["decision"], event["condition"]) == mine]
+    if same:
+        word = {"met": "met", "lapse": "given up"}[same[-1]["event"]]
+        raise GateError(
+            f"{told.id} of {told.decision} is closed: {word}, "
+            f"{same[-1]['at'][:10]}, by {same[-1]['by']}",
+            where=where,
+            fix="nothing to do; a new approval asks anew",
+        )
+
+
+def _answered(told: Standing, case: "UseCase", where: str) -> str:
+    """Ask the gate's own check of the item again, where the decision names one it still asks.
+
+    Returns
+    -------
+    str
+        What it answered, with the run it was asked of; nothing where it cannot be asked.
+
+    Raises
+    ------
+    GateError
+        If it does not pass.
+    """
+    from aiops.governance.gates import ask
+
+    record = next(r for r in ledger.read_all() if r["id"] == told.decision)
+    kinds = {c["id"]: c["evidence_kind"] for c in record["conditions"]}
+    named = ANSWERED.fullmatch(kinds[told.id.rpartition("/")[2]])
+    if named is None:
+        return ""
+    gate = ask(record["gate"], case.slug)
+    asked = {item["id"]: item for item in gate["items"] if item["check"] == named[1]}
+    if told.item not in asked:
+        return ""
+    item = asked[told.item]
+    run = f", run {gate['run']}" if gate["run"] else ""
+    if item["outcome"] != "pass":
+        raise GateError(
+            f"{told.id} is not met: {gate['step']} {told.item}{run} answers {item['outcome']}: "
+            f"{item['reason']}",
+            where=where,
+            fix=f"bring {item['would_decide']}; then ask: aiops gate {gate['step']} "
+            f"--use-case {case.slug}",
+        )
+    return f"{gate['step']} {told.item} pass{run}"

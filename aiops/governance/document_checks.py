@@ -11,6 +11,7 @@ from aiops.governance.case_checks import months_after
 from aiops.governance.dossier import HAZARD_LOG, PAPERS, REGISTER, Dossier
 from aiops.governance.evidence import Answer, listed
 from aiops.governance.hazards import LEVELS
+from aiops.governance.revisit import NOBODY
 
 
 class Paper(Config):
@@ -45,11 +46,16 @@ def document(dossier: Dossier, asked: Paper) -> Answer:
     if wrong:
         return Answer("undecided", value, threshold, wrong, settles, REGISTER)
     reason = f"{paper['id']} is there, as {paper['by']} brought it"
+    if same := _same_bytes(dossier, paper):
+        reason += f"; one file for several papers, also: {listed(same)}"
     return Answer("pass", value, threshold, reason, "", f"{PAPERS}/{paper['sha256']}")
 
 
 def hazards_held(dossier: Dossier, asked: Risk) -> Answer:
-    """Answer whether the newest hazard log leaves no risk above what may be left."""
+    """Answer whether the newest hazard log leaves no risk above what may be left.
+
+    A log of another use case, or one that nobody rated, is no evidence: undecided.
+    """
     threshold = f"no hazard left above {asked.at_most}, each rated after its controls"
     paper = dossier.paper(HAZARD_LOG)
     wrong = _wrong_with(paper, HAZARD_LOG, asked.at_most_months, dossier.asked_on)
@@ -62,6 +68,9 @@ def hazards_held(dossier: Dossier, asked: Risk) -> Answer:
         reason = f"{paper['id']} cannot be read as a hazard log"
         settles = "`aiops hazards check FILE` says what is wrong with it"
         return Answer("undecided", "not read", threshold, reason, settles, file)
+    if unnamed := _unnamed(told, dossier):
+        settles = "a log that names this use case and the safety officer who rated it"
+        return Answer("undecided", "not this case's", threshold, unnamed, settles, file)
     rated = told["rated"]
     left = [f"{one['id']} at {one['residual']}" for one in rated if one["residual"] > asked.at_most]
     open_ones = [one["id"] for one in rated if not one["is_controlled"]]
@@ -74,6 +83,25 @@ def hazards_held(dossier: Dossier, asked: Risk) -> Answer:
         settles = "a rating after controls by the safety officer"
         return Answer("undecided", value, threshold, reason, settles, file)
     return Answer("pass", value, threshold, "every hazard is held", "", file)
+
+
+def _same_bytes(dossier: Dossier, paper: Mapping[str, Any]) -> list[str]:
+    """Return the papers of other kinds that are the same file."""
+    return [
+        f"{one['id']} ({_words(one['kind'])})"
+        for one in dossier.documents
+        if one["sha256"] == paper["sha256"] and one["kind"] != paper["kind"]
+    ]
+
+
+def _unnamed(told: Mapping[str, Any], dossier: Dossier) -> str:
+    """Return why a log is not this case's own, rated by somebody; nothing where it is."""
+    named = str(told.get("use_case", ""))
+    if named not in (dossier.register.get("slug"), dossier.register.get("id")):
+        return f"the log is of the use case '{named}', not of {dossier.register.get('slug')}"
+    if str(told.get("safety_officer", "")).strip().lower() in NOBODY:
+        return "the log names no safety officer"
+    return ""
 
 
 def _wrong_with(paper: Mapping[str, Any] | None, kind: str, months: int | None, today: date) -> str:

@@ -14,14 +14,14 @@ from aiops import home
 from aiops.errors import ConfigError
 from aiops.files import plain, read_json
 from aiops.governance import documents, ledger, usecase
-from aiops.governance.hazards import read_hazards, read_matrix
+from aiops.governance.hazards import read_hazards, read_log, read_matrix
 from aiops.governance.revisit import NOBODY, read_facts
 from aiops.provenance import content_hash, json_hash
 
 REGISTER = "register"
 """Name under which a gate binds what the register said."""
 
-HAZARD_LOG = "hazard_log"
+HAZARD_LOG = documents.HAZARD_LOG
 EVALUATION = "evaluation.json"
 PAPERS = "documents"
 """Folder name under which a gate binds the bytes of papers."""
@@ -153,14 +153,20 @@ def _rated(log: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if log is None or log["file"] != "there":
         return None
     try:
-        rated = read_hazards(documents.bytes_path(log["sha256"]))
-    except (ConfigError, UnicodeDecodeError):
+        path = documents.bytes_path(log["sha256"])
+        rated, written = read_hazards(path), read_log(path)
+    except ConfigError:
         return {"matrix": read_matrix().version}
     told = [
         {"id": one.hazard.id, "residual": one.residual, "is_controlled": one.is_controlled}
         for one in rated
     ]
-    return {"matrix": read_matrix().version, "rated": told}
+    return {
+        "matrix": read_matrix().version,
+        "use_case": written.use_case,
+        "safety_officer": written.safety_officer,
+        "rated": told,
+    }
 
 
 def _plain_facts(stated: Mapping[str, Any]) -> dict[str, Any]:

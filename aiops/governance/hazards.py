@@ -145,6 +145,17 @@ def read_hazards(path: Path) -> list[Rated]:
     return rated
 
 
+def read_log(path: Path) -> HazardLog:
+    """Read whose hazard log a file is, and what it lists.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not a log.
+    """
+    return _parsed(HazardLog, path)
+
+
 def open_by_level(rated: list[Rated]) -> dict[str, int]:
     """Return how many hazards are left at each risk, as a decision records them.
 
@@ -182,6 +193,10 @@ def _rated(hazard: Hazard, matrix: HazardMatrix) -> Rated:
 def _parsed(form: type[F], path: Path) -> F:
     try:
         return form.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as fault:
+        raise ConfigError(
+            f"{path.name} is not UTF-8 text", where=str(path), fix="name a YAML file in UTF-8"
+        ) from fault
     except (ValidationError, yaml.YAMLError) as fault:
         errors = (
             fault.errors()

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ CONDITIONS = "conditions"
 GENESIS = "0" * 64
 """What the first record names as the one before it."""
 
+HEAD = ".head.json"
 LOCK_SECONDS = 30.0
 
 Record = dict[str, Any]
@@ -70,6 +71,10 @@ class Line:
     sha256: str = ""
 
 
+UNREAD = Line({}, {}, GENESIS)
+"""Stands for a line that is not a record."""
+
+
 @dataclass(frozen=True)
 class _Book:
     """What a file holds: the lines that can be read, and what is wrong."""
@@ -77,6 +82,8 @@ class _Book:
     lines: list[Line]
     faults: list[Fault]
     torn: bytes
+    unread: Fault | None = None
+    """What keeps the book, or a line of it, from being read at all."""
 
 
 @dataclass
@@ -109,13 +116,40 @@ def record_sha256(record: Mapping[str, Any]) -> str:
 
 
 def read_all(book: str = DECISIONS) -> list[Record]:
-    """Return the records of a book, the oldest first; a book nobody wrote to is empty."""
-    return [line.record for line in _read(book).lines]
+    """Return the records of a book, the oldest first; a book nobody wrote to is empty.
+
+    Raises
+    ------
+    LedgerError
+        If the book, or a line of it, cannot be read at all. A line that was edited is returned:
+        `verify` tells it.
+    """
+    return [line.record for line in read_lines(book)]
 
 
 def read_lines(book: str = DECISIONS) -> list[Line]:
-    """Return the lines of a book with what is attached to them, the oldest first."""
-    return list(_read(book).lines)
+    """Return the lines of a book with what is attached to them, the oldest first.
+
+    Raises
+    ------
+    LedgerError
+        As `read_all`.
+    """
+    known = _read(book)
+    fault = known.unread
+    if fault is not None:
+        raise LedgerError(
+            f"line {fault.line}: {fault.what}; the ledger cannot be read",
+            where=str(book_path(book)),
+            fix="`aiops ledger verify` says all that is wrong; restore the file from a backup",
+        )
+    return list(known.lines)
+
+
+def look(book: str = DECISIONS) -> tuple[list[Line], list[Fault]]:
+    """Return what can be read of a book, and what is wrong with it; `UNREAD` is no record."""
+    known = _read(book)
+    return list(known.lines), list(known.faults)
 
 
 def books() -> list[str]:
@@ -124,11 +158,18 @@ def books() -> list[str]:
     return sorted(path.stem for path in folder.glob("*.jsonl")) if folder.is_dir() else []
 
 
+def headed() -> list[str]:
+    """Return the names of the books that have a head file, the book itself there or not."""
+    found = home.ledger_dir().glob(f"*{HEAD}")
+    return sorted(path.name.removesuffix(HEAD) for path in found)
+
+
 def verify(book: str = DECISIONS) -> list[Fault]:
     """Return every place at which a book does not hold together; an empty list is a sound book.
 
     Found are: a line edited, put in, taken out or moved; a last line that was cut short; a tail
-    cut off after the head file was written.
+    cut off after the head file was written. A head that is behind is no fault where it fits an
+    earlier line: a program died after a line and before its head. The next line brings it along.
     """
     return _read(book).faults
 
@@ -177,7 +218,7 @@ def append(
         sha256 = _line_sha256(record, line.attached)
         entry = {"record": record, **line.attached, "sha256": sha256}
         _write_line(path, _canonical(entry), torn=known.torn)
-        write_json(_head_path(path), {"lines": len(known.lines) + 1, "sha256": sha256})
+        _write_head(path, {"lines": len(known.lines) + 1, "sha256": sha256})
     return record
 
 
@@ -191,7 +232,7 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
 
 
 def _head_path(path: Path) -> Path:
-    return path.with_suffix(".head.json")
+    return path.with_suffix(HEAD)
 
 
 @contextmanager
@@ -209,28 +250,53 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write_line(path: Path, line: bytes, *, torn: bytes) -> None:
-    """Write one line to the disk itself; half a line of a crash is first set aside."""
+    """Write one line to the disk itself, whole or not at all.
+
+    Half a line of a crash is first set aside. What a full disk took of a line is taken back.
+    """
     if torn:
         aside = path.with_suffix(".torn.txt")
         with aside.open("ab") as file:
             file.write(torn + b"\n")
         os.truncate(path, path.stat().st_size - len(torn))
+    size = path.stat().st_size if path.exists() else 0
     try:
         with path.open("ab") as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as fault:
+        with suppress(OSError):
+            os.truncate(path, size)
         raise LedgerError(
-            f"the ledger could not be written: {fault.strerror}",
+            f"the ledger could not be written: {fault.strerror}; nothing was recorded",
             where=str(path),
-            fix="make room or give write permission, then decide again",
+            fix="make room or give write permission, then do it again",
+        ) from fault
+
+
+def _write_head(path: Path, head: Mapping[str, Any]) -> None:
+    try:
+        write_json(_head_path(path), head)
+    except OSError as fault:
+        raise LedgerError(
+            f"it is recorded, as line {head['lines']}, but the head file could not be written: "
+            f"{fault.strerror}",
+            where=str(_head_path(path)),
+            fix="do not record it again; make room or give write permission: the next line that "
+            "is recorded brings the head along",
         ) from fault
 
 
 def _read(book: str) -> _Book:
     path = book_path(book)
-    content = path.read_bytes() if path.exists() else b""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    except OSError as fault:
+        unread = Fault(0, f"the book cannot be read: {fault.strerror}")
+        return _Book([], [unread], b"", unread)
     whole, newline, torn = content.rpartition(b"\n")
     known = _KNOWN.get(path)
     if known is None or not (whole + newline).startswith(known.content):
@@ -249,7 +315,8 @@ def _read(book: str) -> _Book:
     if torn:
         found.append(Fault(len(lines) + 1, "the line is cut short"))
     found.extend(_head_faults(path, [line.sha256 for line in lines]))
-    return _Book(lines, found, torn)
+    lost = [n for n, line in enumerate(lines, start=1) if line is UNREAD]
+    return _Book(lines, found, torn, next((f for f in faults if f.line in lost[:1]), None))
 
 
 def _read_line(written: bytes, before: str) -> tuple[Line, str]:
@@ -257,11 +324,14 @@ def _read_line(written: bytes, before: str) -> tuple[Line, str]:
     try:
         entry = json.loads(written)
         record, sha256 = entry["record"], entry["sha256"]
+        if not isinstance(record, dict):
+            return UNREAD, "the line is not a record"
         attached = {key: entry[key] for key in entry if key not in ("record", "sha256")}
         line = Line(record, attached, _line_sha256(record, attached))
-    except (ValueError, KeyError, TypeError):
-        return Line({}, {}, GENESIS), "the line is not a record"
-    if sha256 != line.sha256 or _canonical(entry) != written:
+        is_whole = sha256 == line.sha256 and _canonical(entry) == written
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return UNREAD, "the line is not a record"
+    if not is_whole:
         return line, "the line was edited: it does not match its own SHA-256"
     if record.get("prev_sha256") != before:
         return line, "the line does not follow the one before it: taken out, put in or moved"
@@ -270,17 +340,19 @@ def _read_line(written: bytes, before: str) -> tuple[Line, str]:
 
 def _head_faults(path: Path, sums: list[str]) -> list[Fault]:
     head_path = _head_path(path)
-    if not head_path.exists():
+    try:
+        noted = json.loads(head_path.read_bytes())
+        count, sha256 = noted["lines"], noted["sha256"]
+    except FileNotFoundError:
         # A program that died between the first line and its head leaves one line and no head.
         return [] if len(sums) <= 1 else [Fault(0, f"{head_path.name} is not there")]
-    try:
-        noted = json.loads(head_path.read_text(encoding="utf-8"))
-        count, sha256 = int(noted["lines"]), str(noted["sha256"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return [Fault(0, f"{head_path.name} is not a head")]
+    if type(count) is not int or count < 1:
         return [Fault(0, f"{head_path.name} is not a head")]
     if count > len(sums):
         return [Fault(0, f"the head names {count} lines, the file has {len(sums)}: a tail was cut")]
-    # One line more than the head says: a program died after the line and before the head.
-    if count < len(sums) - 1 or sums[count - 1] != sha256:
+    # Fewer lines than there are: programs died after a line and before its head.
+    if sums[count - 1] != sha256:
         return [Fault(0, f"the head does not fit line {count} of {len(sums)}")]
     return []

@@ -113,7 +113,7 @@ class UseCase(Intake):
     def warnings(self) -> list[str]:
         """What forbids using it although it was approved; empty when nothing does."""
         told = [f"lapsed: {self.approved_by} ended on {self.expires_at}"] if self.is_lapsed else []
-        return told + [f"overdue: {c.id} {c.text} ({c.owner}, {c.due})" for c in self.overdue]
+        return told + [f"{c.word}: {c.id} {c.text} ({c.owner}, {c.due})" for c in self.overdue]
 
     def days_in_state(self, today: date | None = None) -> int:
         """Return for how many days it has stood where it stands."""

@@ -1,18 +1,33 @@
 """Whether the record can be believed: chain, signatures, rules, and what MLflow shows of it.
 
-Each book is read line by line; each decision is held to its signatures and to the rules of the
-lifecycle; MLflow, where it answers, is compared with the ledger.
+Each book is read line by line, and each line held to its form and to the other books; each decision
+is held to its signatures and to the rules of the lifecycle; MLflow, where it answers, is compared
+with the ledger.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from aiops.errors import AiopsError
+from aiops import home
+from aiops.errors import AiopsError, ConfigError
 from aiops.governance import ledger
+from aiops.governance.books import (
+    Decided,
+    Found,
+    closing_faults,
+    first_error,
+    form_faults,
+    head_faults,
+    paper_faults,
+    register_faults,
+    release_faults,
+    slugs_of,
+    time_faults,
+)
 from aiops.governance.dissents import lost
 from aiops.governance.keyring import DEMO_KEYS, KEYS, book_of, read_keyring
 from aiops.governance.lawful import grade_faults, needed_by, rule_faults, rules_of
@@ -22,17 +37,8 @@ from aiops.governance.signatures import vouch
 BOOKS = (ledger.USE_CASES, ledger.DECISIONS, ledger.CONDITIONS, "documents", KEYS, DEMO_KEYS)
 """Books that are there from the first line on; others may lie beside them."""
 
-
-@dataclass(frozen=True)
-class Found:
-    """One thing that is wrong, and where."""
-
-    where: str
-    what: str
-
-    def line(self) -> str:
-        """Return it as a person reads it."""
-        return f"{self.where}: {self.what}"
+NOT_COMPARED = "not compared"
+"""How the word on MLflow begins where nobody could look."""
 
 
 @dataclass(frozen=True)
@@ -59,58 +65,106 @@ class Verified:
     grades: dict[str, int]
     projection: str
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether MLflow was looked at, or nobody asked for it."""
+        return not self.projection.startswith(NOT_COMPARED)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {**vars(self), "found": [vars(one) for one in self.found]}
 
 
-def verify_ledger(*, head: str = "", repair: bool = False, projection: bool = True) -> Verified:
+def verify_ledger(
+    *, heads: Sequence[str] = (), repair: bool = False, projection: bool = True
+) -> Verified:
     """Look through every book of the ledger, and through what MLflow shows of it.
+
+    Where a book cannot be read, MLflow is not compared: there is nothing to compare it with.
 
     Parameters
     ----------
-    head : str
-        A head that was noted elsewhere (`aiops ledger head`), of any book: the line must still
+    heads : sequence of str
+        Heads that were noted elsewhere (`aiops ledger head`), of any book: each line must still
         be there, which shows a log that was cut or written anew.
     repair : bool
         Bring MLflow back to what the ledger says, if the ledger itself holds.
     projection : bool
         Whether to ask MLflow at all.
+
+    Raises
+    ------
+    ConfigError
+        If there is no ledger.
     """
-    books = sorted({*BOOKS, *ledger.books()})
-    found = [
-        Found(f"{ledger.book_path(book).name}, line {fault.line}", fault.what)
-        for book in books
-        for fault in ledger.verify(book)
-    ]
-    lines = {book: ledger.read_lines(book) for book in books}
-    if head and not any(line.sha256 == head for told in lines.values() for line in told):
-        found.append(
-            Found("ledger", f"no line has the head {head[:16]}…: it was cut, or written anew")
+    there = {*ledger.books(), *ledger.headed()}
+    if not there:
+        raise ConfigError(
+            "there is no ledger here, so nothing was looked at",
+            where=str(home.ledger_dir()),
+            fix="name the folder that holds it: AIOPS_HOME=FOLDER aiops ledger verify",
         )
+    lines: dict[str, list[ledger.Line]] = {}
+    found: list[Found] = []
+    for book in sorted({*BOOKS, *there}):
+        lines[book], faults = ledger.look(book)
+        found += [Found(f"{ledger.book_path(book).name}, line {f.line}", f.what) for f in faults]
+    decided, unread = _decisions(lines[ledger.DECISIONS])
+    found += [*form_faults(lines), *unread, *register_faults(lines), *_orphans(lines, decided)]
+    is_broken = bool(found)
+    found += _heads_kept(heads, lines)
     for book in (KEYS, DEMO_KEYS):
         found += [Found(f"{book}.jsonl", fault) for fault in _ring_faults(book)]
-    decisions = lines[ledger.DECISIONS]
-    found += _decision_faults(decisions)
-    found += _orphans(lines)
+    found += _decision_faults(lines[ledger.DECISIONS])
+    found += time_faults(lines)
+    by_name = {one.record.id: one for one in decided}
+    for rule in (closing_faults, paper_faults, release_faults):
+        found += rule(lines, by_name)
+    found += head_faults(lines, decided)
     state = "not asked"
-    if projection:
+    if projection and is_broken:
+        state = f"{NOT_COMPARED}: the ledger itself cannot be read whole"
+    elif projection:
         more, state = _projection(repair=repair and not found)
         found += more
-    grades = Counter(str(line.record.get("grade", "recorded")) for line in decisions)
+    grades = Counter(one.record.grade for one in decided)
+    last = lines[ledger.DECISIONS][-1:]
     return Verified(
         lines={book: len(told) for book, told in lines.items() if told},
-        head=ledger.head(),
+        head=last[0].sha256 if last else ledger.GENESIS,
         found=tuple(found),
         grades=dict(sorted(grades.items())),
         projection=state,
     )
 
 
+def _heads_kept(heads: Sequence[str], lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
+    sums = {line.sha256 for told in lines.values() for line in told}
+    for head in heads:
+        if head not in sums:
+            yield Found("ledger", f"no line has the head {head[:16]}…: it was cut, or written anew")
+
+
+def _decisions(lines: list[ledger.Line]) -> tuple[list[Decided], list[Found]]:
+    """Return the decisions that read as such, and which lines do not."""
+    decided, unread = [], []
+    for number, line in enumerate(lines, start=1):
+        if line is ledger.UNREAD:
+            continue
+        try:
+            decided.append(Decided(DecisionRecord.model_validate(line.record), line.sha256))
+        except ValidationError as fault:
+            name = str(line.record.get("id") or f"line {number}")
+            unread.append(Found(name, f"is no decision: {first_error(fault)}"))
+    return decided, unread
+
+
 def _ring_faults(book: str) -> tuple[str, ...]:
     try:
         return read_keyring(book).faults
-    except (KeyError, TypeError, ValueError):
+    except AiopsError:
+        return ()  # a line that is no record is told as such
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return ("an event does not read as one",)
 
 
@@ -118,14 +172,12 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
     before: dict[str, list[ledger.Record]] = {}
     ids: Counter[str] = Counter()
     proposals: Counter[str] = Counter()
-    for number, line in enumerate(lines, start=1):
-        name = str(line.record.get("id") or f"line {number}")
+    for position, line in enumerate(lines):
         try:
             record = DecisionRecord.model_validate(line.record)
-        except ValidationError as fault:
-            told = fault.errors()[0]
-            yield Found(name, f"is no decision: {'.'.join(map(str, told['loc']))}: {told['msg']}")
+        except ValidationError:
             continue
+        name = record.id
         ids[record.id] += 1
         proposals[record.proposal_id] += 1
         if ids[record.id] > 1:
@@ -135,24 +187,28 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
         if record.schema_version > 1:
             earlier = before.get(record.case_id, [])
             yield from (Found(name, what) for what in _rule_faults(record, earlier))
-            yield from (Found(name, what) for what in _signature_faults(record, line))
-            yield from (Found(name, what) for what in _late_signers(record, number - 1))
+            yield from _vouched(name, _signature_faults(record, line))
+            yield from (Found(name, what) for what in _late_signers(record, position))
         before.setdefault(record.case_id, []).append(line.record)
     yield from (Found("decisions.jsonl", what) for what in lost(lines))
 
 
-def _orphans(lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
-    """Say which conditions and decisions belong to nothing that is there."""
-    decisions = {line.record.get("id") for line in lines[ledger.DECISIONS]}
-    cases = {line.record.get("id") for line in lines[ledger.USE_CASES]}
-    for number, line in enumerate(lines[ledger.CONDITIONS], start=1):
-        if line.record.get("decision") not in decisions:
-            name = line.record.get("decision")
-            yield Found(f"conditions.jsonl, line {number}", f"{name} is not in the ledger")
-    for line in lines[ledger.DECISIONS]:
-        if line.record.get("case_id") not in cases:
-            name = line.record.get("case_id")
-            yield Found(str(line.record.get("id")), f"{name} is not in the register")
+def _vouched(name: str, faults: Iterator[str]) -> Iterator[Found]:
+    try:
+        yield from (Found(name, what) for what in faults)
+    except (AttributeError, RecursionError):
+        yield Found(name, "its envelope does not read as one")
+
+
+def _orphans(lines: dict[str, list[ledger.Line]], decided: list[Decided]) -> Iterator[Found]:
+    """Say which decisions belong to no use case that is there, or name another's."""
+    slugs = slugs_of(lines)
+    for record in (one.record for one in decided):
+        if record.case_id not in slugs:
+            yield Found(record.id, f"{record.case_id} is not in the register")
+        elif slugs[record.case_id] != record.use_case:
+            told = slugs[record.case_id]
+            yield Found(record.id, f"{record.case_id} is {told}, and it names {record.use_case}")
 
 
 def _rule_faults(record: DecisionRecord, earlier: list[ledger.Record]) -> Iterator[str]:

@@ -135,17 +135,21 @@ def test_a_condition_is_closed_by_name(aiops, tmp_path):
     aiops(
         "decide", "approve-with-conditions", "--use-case", "ct-triage", "--gate", "G0",
         "--rationale", "Go.", "--by", "Board", "--condition", f"general: train; Ana; {SOON}",
+        "--condition", f"general: tell; Ana; {SOON}",
     )  # fmt: skip
     assert f"condition C1 [open] general: train (Ana, by {SOON})" in aiops(
         "usecase", "show", "ct-triage"
     )
-    said = aiops("condition", "lapse", "ct-triage", "C1", "--by", "Ana")
-    assert f"overdue: C1 train (Ana, {SOON})" in said
-    assert "overdue: C1 train" in aiops("usecase", "list")
     paper = tmp_path / "trained.txt"
     paper.write_text("all of them")
     said = aiops("condition", "met", "ct-triage", "C1", "--evidence", paper, "--by", "Ana")
-    assert said == "C1 [met] general: train\n"
+    assert said.startswith("C1 [met] general: train\nC2 [open] general: tell")
+    said = aiops("condition", "lapse", "ct-triage", "C2", "--by", "Ana")
+    assert "C2 [given up] general: tell" in said
+    assert "given up: C2 tell (Ana, 2999-01-01)" in said
+    assert "given up: C2 tell" in aiops("usecase", "list")
+    met = ("condition", "met", "ct-triage", "C2", "--evidence", paper, "--by", "Ana")
+    assert "is closed: given up" in aiops(*met, code=3)
 
 
 def test_what_a_decision_lacks_is_said_before_anything_is_read(aiops):

@@ -4,7 +4,7 @@ import pytest
 
 from aiops import spool, tracking
 from aiops.commands.board import sync_command
-from aiops.files import read_json
+from aiops.files import read_json, write_json
 from aiops.pipeline.run import _track
 from aiops.reading import read_config
 from aiops.tracking import TrackingError
@@ -65,6 +65,42 @@ def test_what_is_not_taken_again_goes_on_waiting_since_the_first_day(waits, monk
     assert told.sent == ()
     assert told.waiting[0].startswith(f"chest-effusion/{waits.name}: MLflow did not do")
     assert [one.since for one in spool.waiting()] == [before]
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        (b"kind: experiment\nuse_case: chest-effusion\n", "resolved.yaml is no config: task: "),
+        (b"a: [", "resolved.yaml is not YAML in UTF-8"),
+        (b"\xff\xfe", "resolved.yaml is not YAML in UTF-8"),
+        (None, "resolved.yaml is not there"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_told_and_does_not_keep_the_later_ones(
+    waits, client, make_run, written, why
+):
+    later = make_run("2026-11-22-bbbbbbbb")
+    spool.keep(later, "down")
+    for name, since in ((waits.name, "2026-01-01"), (later.name, "2026-01-02")):
+        note = spool.spool_dir() / f"chest-effusion--{name}.json"
+        write_json(note, {**read_json(note), "since": since})
+    if written is None:
+        (waits / "resolved.yaml").unlink()
+    else:
+        (waits / "resolved.yaml").write_bytes(written)
+    told = spool.send()
+    assert told.sent == (f"chest-effusion/{later.name}",)
+    assert told.waiting[0].startswith(f"chest-effusion/{waits.name}: {why}")
+    assert [one.folder for one in spool.waiting()] == [waits]
+
+
+@pytest.mark.parametrize("written", ["x", "[]", "{}"])
+def test_a_note_that_cannot_be_read_still_names_its_run(waits, written):
+    spool.waiting()[0].note.write_text(written)
+    assert [(one.folder, one.why) for one in spool.waiting()] == [
+        (waits, "its note cannot be read")
+    ]
+    assert spool.send().sent == (f"chest-effusion/{waits.name}",)
 
 
 def test_a_run_whose_folder_is_gone_is_told_and_forgotten(waits):

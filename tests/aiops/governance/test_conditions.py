@@ -2,10 +2,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from aiops.errors import ConfigError, GateError
+from aiops.errors import ConfigError, DataError, GateError
 from aiops.governance import basis, ledger, usecase
 from aiops.governance.conditions import close
 from aiops.governance.decision import propose, record_decision
+from aiops.governance.documents import add_document, bytes_path
 
 GATES = {
     "policy_version": "1.0.0",
@@ -70,7 +71,8 @@ def test_a_condition_is_met_by_what_is_brought(approved, paper):
     assert case.conditions_open == 1
     assert case.conditions[0].closed_by == "Dr Okafor"
     [event] = ledger.read_all(ledger.CONDITIONS)
-    assert (event["evidence"], len(event["evidence_sha256"])) == ("dpia.pdf", 64)
+    assert event["evidence"] == "dpia.pdf"
+    assert bytes_path(event["evidence_sha256"]).read_bytes() == b"assessed"
     # The decision itself is as it was recorded.
     assert [c["status"] for c in ledger.read_all()[-1]["conditions"]] == ["open", "open"]
 
@@ -84,13 +86,41 @@ def test_a_condition_is_met_once_and_with_something(approved, paper):
     assert len(ledger.read_all(ledger.CONDITIONS)) == 1
 
 
-def test_a_condition_that_is_given_up_is_overdue_until_it_is_met(approved, paper):
+def test_a_condition_that_is_given_up_stays_so(approved, paper):
     case = close("lapse", "ct-triage", "C2", by="Ana")
     assert [c.id for c in case.overdue] == ["C2"]
-    assert case.warnings == [f"overdue: C2 train (Ana, {SOON})"]
-    with pytest.raises(GateError, match="is closed: lapse"):
-        close("lapse", "ct-triage", "C2", by="Ana")
-    assert close("met", "ct-triage", "C2", by="Ana", evidence=paper).overdue == ()
+    assert case.warnings == [f"given up: C2 train (Ana, {SOON})"]
+    for event in ("lapse", "met"):
+        with pytest.raises(GateError, match=r"is closed: given up, .*, by Ana") as caught:
+            close(event, "ct-triage", "C2", by="Ana", evidence=paper)
+        assert caught.value.fix == "nothing to do; a new approval asks anew"
+    assert [c.id for c in usecase.find("ct-triage").overdue] == ["C2"]
+
+
+def test_what_is_brought_says_something(approved, paper, tmp_path):
+    paper.write_bytes(b" \n")
+    for nothing in (paper, tmp_path, tmp_path / "none.pdf"):
+        with pytest.raises(DataError, match="there is no paper in this file"):
+            close("met", "ct-triage", "C1", by="Ana", evidence=nothing)
+    assert ledger.read_all(ledger.CONDITIONS) == []
+
+
+def test_the_check_of_the_item_is_asked_again(stand, paper, monkeypatch):
+    stand("feasibility")
+    gates = {**GATES, "items": [{**GATES["items"][0], "id": "dpia-screening"}]}
+    monkeypatch.setattr(
+        basis, "answered", lambda step, case, run_dir: {**gates, "policy": step.policy}
+    )
+    said = {"gate": "G1", "rationale": "Go on.", "by": "Board"}
+    asked = [f"dpia-screening: bring it; Dr Okafor; {SOON}"]
+    record_decision(propose("approve-with-conditions", "ct-triage", conditions=asked, **said))
+    what = "C1 is not met: G1 dpia-screening answers undecided: dpia screening: nobody has brought"
+    with pytest.raises(GateError, match=what) as caught:
+        close("met", "ct-triage", "C1", by="Ana", evidence=paper)
+    assert "aiops document add --kind dpia_screening" in caught.value.fix
+    add_document("ct-triage", "dpia_screening", paper, dated=date.today(), by="Ana")
+    assert close("met", "ct-triage", "C1", by="Ana", evidence=paper).conditions_open == 0
+    assert ledger.read_all(ledger.CONDITIONS)[0]["answered"] == "G1 dpia-screening pass"
 
 
 def test_a_day_that_has_gone_by_makes_it_overdue(approved, monkeypatch):

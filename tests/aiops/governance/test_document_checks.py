@@ -11,8 +11,11 @@ PAPER = {"id": "DOC-0001", "kind": "dpia", "name": "dpia.pdf", "dated": "2026-05
 LOG = {**PAPER, "kind": "hazard_log"}
 
 
+REGISTER = {"slug": "wrist", "id": "UC-0001"}
+
+
 def asked(check, papers, hazards=None, **asks):
-    return answer(check, asks, None, Dossier(TODAY, {}, documents=papers, hazards=hazards))
+    return answer(check, asks, None, Dossier(TODAY, REGISTER, documents=papers, hazards=hazards))
 
 
 @pytest.mark.parametrize(
@@ -41,10 +44,18 @@ def test_the_newest_paper_counts_and_of_one_day_the_last():
     assert found.file == f"documents/{'e' * 64}"
 
 
-def rated(*levels, controlled=True):
+def test_one_file_for_several_papers_is_told_by_the_gate():
+    twin = {**PAPER, "id": "DOC-0002", "kind": "cyber"}
+    found = asked("document", (PAPER, twin), document="dpia")
+    assert found.outcome == "pass"
+    assert found.reason.endswith("; one file for several papers, also: DOC-0002 (cyber)")
+
+
+def rated(*levels, controlled=True, **head):
     told = [{"id": f"HZ-00{i}", "residual": n, "is_controlled": controlled}
             for i, n in enumerate(levels)]  # fmt: skip
-    return {"matrix": "1.0.0", "rated": told}
+    named = {"use_case": "wrist", "safety_officer": "C. Safety"}
+    return {"matrix": "1.0.0", "rated": told, **named, **head}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +65,9 @@ def rated(*levels, controlled=True):
         ((LOG,), rated(1, 3), "pass", "every hazard is held"),
         ((LOG,), rated(1, 4, 5), "fail", "left: HZ-001 at 4; HZ-002 at 5"),
         ((LOG,), rated(2, controlled=False), "undecided", "not rated after controls: HZ-000"),
+        ((LOG,), rated(1, use_case="UC-0001"), "pass", "every hazard is held"),
+        ((LOG,), rated(1, use_case="knee"), "undecided", "the use case 'knee', not of wrist"),
+        ((LOG,), rated(5, safety_officer=" TBC"), "undecided", "the log names no safety officer"),
         ((LOG,), {"matrix": "1.0.0"}, "undecided", "DOC-0001 cannot be read as a hazard log"),
         (({**LOG, "file": "changed"},), None, "undecided", "differs from the one that was hashed"),
     ],

@@ -101,14 +101,111 @@ def test_half_a_line_of_a_crash_is_set_aside_and_kept():
     assert b'{"record":{"id"' in ledger.book_path().with_suffix(".torn.txt").read_bytes()
 
 
-def test_a_crash_between_line_and_head_does_no_harm():
+def test_a_head_that_is_behind_is_no_fault_and_comes_along_with_the_next_line():
     write(1)
     head = ledger.book_path().with_suffix(".head.json")
     kept = head.read_text()
-    write(1)
+    write(3)
     head.write_text(kept)
     assert ledger.verify() == []
     write(1)
+    assert ledger.verify() == []
+    assert json.loads(head.read_text()) == {"lines": 5, "sha256": ledger.head()}
+
+
+def test_a_head_that_is_behind_and_fits_no_line_is_a_fault():
+    write(3)
+    head = ledger.book_path().with_suffix(".head.json")
+    head.write_text(json.dumps({"lines": 1, "sha256": ledger.head()}))
+    assert told() == ["0: the head does not fit line 1 of 3"]
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        '{"lines":0,"sha256":"0"}',
+        '{"lines":-1,"sha256":"0"}',
+        '{"lines":null,"sha256":"0"}',
+        "[]",
+        "x",
+        "[" * 200_000,
+    ],
+)
+def test_what_is_no_head_is_told(noted):
+    write(2)
+    ledger.book_path().with_suffix(".head.json").write_text(noted)
+    assert told() == ["0: decisions.head.json is not a head"]
+
+
+def test_an_empty_book_with_a_head_and_a_folder_in_place_of_either_are_told():
+    write(2)
+    path, head = ledger.book_path(), ledger.book_path().with_suffix(".head.json")
+    path.write_bytes(b"")
+    head.write_text('{"lines":0,"sha256":"' + "0" * 64 + '"}')
+    assert told() == ["0: decisions.head.json is not a head"]
+    head.unlink()
+    head.mkdir()
+    assert told() == ["0: decisions.head.json is not a head"]
+    path.unlink()
+    path.mkdir()
+    assert told() == ["0: the book cannot be read: Is a directory"]
+    with pytest.raises(LedgerError, match="the book cannot be read"):
+        ledger.read_all()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello",
+        b"",
+        b"[]",
+        b'{"record":[],"sha256":"0"}',
+        b'{"record":{"n":NaN},"sha256":"0"}',
+        b'{"record":{"n":' + b"9" * 400 + b'},"sha256":"0"}',
+        b'{"record":{"n":' + b"9" * 5000 + b'},"sha256":"0"}',
+        b'{"record":{"n":"\\ud800"},"sha256":"0"}',
+        b'{"record":' + b"[" * 200_000,
+        b"\xff\xfe",
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_and_nothing_is_read_past_it(line):
+    write(1)
+    put([*lines(), line + b"\n"])
+    assert "2: the line is not a record" in told()
+    with pytest.raises(LedgerError, match="line 2: the line is not a record") as caught:
+        ledger.read_all()
+    assert "aiops ledger verify" in caught.value.fix
+
+
+def test_a_line_whose_head_could_not_be_written_is_recorded_and_says_so(monkeypatch):
+    write(1)
+
+    def full(path, value):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(ledger, "write_json", full)
+        for number in (2, 3):
+            with pytest.raises(LedgerError, match=f"it is recorded, as line {number}") as caught:
+                write(1)
+            assert caught.value.fix.startswith("do not record it again")
+    assert ledger.verify() == []
+    write(1)
+    assert len(ledger.read_all()) == 4
+
+
+def test_what_a_full_disk_took_of_a_line_is_taken_back(monkeypatch):
+    write(1)
+    before = ledger.book_path().read_bytes()
+
+    def full(number):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(LedgerError, match="nothing was recorded"):
+            write(1)
+    assert ledger.book_path().read_bytes() == before
     assert ledger.verify() == []
 
 

@@ -4,8 +4,10 @@ import json
 
 import pytest
 import rfc8785
+from click.testing import CliRunner
 
 from aiops import tracking
+from aiops.commands.ledger import ledger_command
 from aiops.governance import ledger
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import KEYS, enrol, revoke
@@ -164,15 +166,15 @@ def test_who_writes_the_book_anew_is_found_by_signatures_and_rules(signed, tampe
     assert ledger.verify() == []  # the chain itself was made to hold
     assert any(what in line for line in told()), told()
     # And whoever noted the head elsewhere sees it at once.
-    assert any("it was cut, or written anew" in line for line in told(head=head))
+    assert any("it was cut, or written anew" in line for line in told(heads=[head]))
 
 
 def test_a_log_cut_together_with_its_head_is_found_by_a_head_noted_elsewhere(signed):
     head = ledger.head()
     rewritten(entries()[:2])
     assert told() == []
-    assert told(head=head) == [f"ledger: no line has the head {head[:16]}…: it was cut, or "
-                               "written anew"]  # fmt: skip
+    what = f"ledger: no line has the head {head[:16]}…: it was cut, or written anew"
+    assert told(heads=[ledger.head(), head]) == [what]
 
 
 def lines():
@@ -241,7 +243,9 @@ def test_other_books_are_looked_through_too(signed):
 
 
 def test_what_belongs_to_nothing_that_is_there_is_told(signed):
-    event = {"event": "met", "case_id": "UC-0001", "decision": "DEC-2026-0099", "condition": "C1"}
+    event = {"event": "lapse", "case_id": "UC-0001", "decision": "DEC-2026-0099",
+             "condition": "C1", "evidence": "", "evidence_sha256": "", "by": "Ana",
+             "at": "2999-01-01T00:00:00+00:00"}  # fmt: skip
     ledger.append(lambda earlier: event, ledger.CONDITIONS)
     assert told() == ["conditions.jsonl, line 1: DEC-2026-0099 is not in the ledger"]
     for name in ("use_cases.jsonl", "use_cases.head.json"):
@@ -286,3 +290,97 @@ def test_a_store_that_does_not_answer_is_no_fault_and_is_said(signed, monkeypatc
     found = verify_ledger()
     assert found.found == ()
     assert found.projection.startswith("not compared: MLflow did not do what was asked")
+
+
+def verified(*words, code=1):
+    done = CliRunner().invoke(ledger_command, ["verify", *words])
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def at(name):
+    return ledger.book_path().parent / name
+
+
+def added_line(book, text):
+    with at(f"{book}.jsonl").open("ab") as file:
+        file.write(text + b"\n")
+
+
+def changed(**said):
+    def tamper():
+        all_ = entries()
+        all_[1]["record"] |= said
+        rewritten(all_)
+
+    return tamper
+
+
+def folder(name):
+    at(name).unlink()
+    at(name).mkdir()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what"),
+    [
+        (lambda: added_line("decisions", b"x"), "decisions.jsonl, line 4: the line is not a rec"),
+        (lambda: added_line("use_cases", b"{}"), "use_cases.jsonl, line 2: the line is not a rec"),
+        (lambda: added_line("keys", b"[" * 200_000), "keys.jsonl, line 2: the line is not a rec"),
+        (lambda: added_line("documents", b"[]"), "documents.jsonl, line 1: the line is not a rec"),
+        (lambda: added_line("foo", b"x"), "foo.jsonl, line 1: the line is not a record"),
+        (changed(id=[1]), "[1]: is no decision: id: Input should be a valid str"),
+        (changed(case_id=["x"]), "is no decision: case_id: Input should be a"),
+        (changed(case_id="UC-0099"), "UC-0099 is not in the register"),
+        (changed(outcome="bless"), "is no decision: outcome: Input should be "),
+        (changed(to_state="heaven"), "is no decision: to_state"),
+        (lambda: folder("decisions.jsonl"), "decisions.jsonl, line 0: the book cannot be read"),
+        (lambda: folder("decisions.head.json"), "line 0: decisions.head.json is not a head"),
+        (lambda: at("decisions.jsonl").write_bytes(b""), "names 3 lines, the file has 0"),
+        (lambda: at("decisions.jsonl").unlink(), "names 3 lines, the file has 0"),
+        (lambda: at("use_cases.jsonl").unlink(), "names 1 lines, the file has 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_and_mlflow_is_not_compared(signed, tamper, what, monkeypatch):
+    monkeypatch.setattr(tracking, "projection_faults", lambda: pytest.fail("it compared"))
+    tamper()
+    said = verified("--repair")
+    assert what in said
+    assert "MLflow: not compared: the ledger itself cannot be read whole" in said
+
+
+@pytest.mark.parametrize(
+    "envelope", ["x", {"payload": "e30="}, {"payload": 5, "payloadType": 5, "signatures": 5}]
+)
+def test_an_envelope_of_another_form_is_told(signed, envelope):
+    all_ = entries()
+    all_[1]["envelope"] = envelope
+    rewritten(all_)
+    assert any(line.startswith(f"{all_[1]['record']['id']}: ") for line in told())
+
+
+@pytest.mark.parametrize("record", [{"x": 1}, {"at": "x", "envelope": []}])
+def test_a_ring_whose_event_is_none_is_told(signed, record):
+    record["prev_sha256"] = ledger.head(KEYS)
+    sha256 = ledger.record_sha256(record)
+    added_line("keys", rfc8785.dumps({"record": record, "sha256": sha256}))
+    assert "keys.jsonl, line 2: is no line of this book" in verified("--ledger-only")
+
+
+def test_a_home_without_a_ledger_is_no_sound_ledger(home):
+    done = CliRunner().invoke(ledger_command, ["verify"])
+    assert (type(done.exception).__name__, done.exception.exit_code) == ("ConfigError", 2)
+    assert str(home / "ledger") in done.exception.where
+    assert not home.exists()
+
+
+def test_what_mlflow_was_not_asked_about_does_not_pass_unless_that_is_wanted(signed, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert "MLflow: not compared: MLflow did not do what was asked" in verified()
+    said = verified("--ledger-only", "--head", ledger.head(), "--head", ledger.head(KEYS), code=0)
+    assert "the ledger holds\n" in said
+    assert "MLflow: not asked" in said
+    assert "1 fault\n" in verified("--ledger-only", "--head", ledger.head(), "--head", "f" * 64)
+    assert "--repair compares MLflow" in CliRunner().invoke(
+        ledger_command, ["verify", "--ledger-only", "--repair"]
+    ).output  # fmt: skip
