@@ -111,19 +111,20 @@ def latest_feasibility(use_case: str) -> dict[str, Any] | None:
 
 
 FACTS = {
-    "patients_with_finding": "patients",
-    "images_missing": "images",
-    "labels_missing": "labels",
-    "readers_agree": "readers",
+    "patients_with_finding": ("patients", "value"),
+    "images_missing": ("images", "high"),
+    "labels_missing": ("labels", "high"),
+    "readers_agree": ("readers", "low"),
 }
-"""Facts that a `revisit_if` can name, and the check whose figure they are."""
+"""Facts that a `revisit_if` can name: the check, and its figure, the limit that hopes least."""
 
 
 def facts_of_feasibility(use_case: str) -> dict[str, tuple[float | str | bool, str]]:
     """Return what the newest answer says, as facts for ``revisit_if``, each with its source.
 
-    A share of few cases stands by its bound. ``blanks_told_apart`` is true where no label column
-    holds one value alone, and ``feasibility`` is the outcome.
+    A figure with an interval stands by the limit that hopes least: most missing, least agreement.
+    ``blanks_told_apart`` is true where no label column holds one value alone, and ``feasibility``
+    is the outcome.
     """
     found = latest_feasibility(use_case)
     if found is None:
@@ -134,12 +135,11 @@ def facts_of_feasibility(use_case: str) -> dict[str, tuple[float | str | bool, s
         "feasibility": (str(found["outcome"]), source),
         "blanks_told_apart": (checks.get("blanks", {}).get("outcome", "pass") == "pass", source),
     }
-    for fact, name in FACTS.items():
-        check = checks.get(name, {})
-        bound = check.get("low") if check.get("supports") else check.get("high")
-        value = check.get("value") if check.get("value") is not None else bound
+    for fact, (name, figure) in FACTS.items():
+        value = checks.get(name, {}).get(figure)
         if value is not None:
-            facts[fact] = (float(value), source)
+            limit = {"low": ", lower limit", "high": ", upper limit"}.get(figure, "")
+            facts[fact] = (float(value), f"{source}{limit}")
     return facts
 
 
