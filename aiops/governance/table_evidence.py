@@ -53,7 +53,10 @@ def patients(cases: "Cases", *, per_year: float | None = None) -> Evidence:
         if 0 < n_known - n < BELOW:
             told = f"All but {count(n_known - n)} of {n_known:,}"
         said = f"{told} {unit} have {name}; {wanted:g} are asked for"
-        if n_without < wanted:
+        is_open = len(cases.outcome_values[name]) == 1 and bool(y.isna().any())
+        if is_open:
+            said += ". Who is without it cannot be told: a blank may mean 'no'"
+        elif n_without < wanted:
             # A test without the others has no specificity to show.
             said += f". {count(n_without)} have cases without it; as many are asked for"
         # What follows from a small number would tell it.
@@ -62,13 +65,15 @@ def patients(cases: "Cases", *, per_year: float | None = None) -> Evidence:
         if needed is not None:
             said += f". {needed[1]}"
         if n < wanted and per_year and not is_few:
-            said += f". At {per_year:g} a year the rest takes {(wanted - n) / per_year:.1f} years"
+            years = (wanted - n) / per_year
+            said += f". At {per_year:g} with it a year the rest takes {years:.1f} years"
         elif n < wanted and not per_year:
             said += ". How many come in a year is not said"
-        is_short = min(n, n_without) < wanted
+        is_short = n < wanted or (n_without < wanted and not is_open)
+        is_open = is_open or bool(needed and needed[0])
         found.append(
             evidence(
-                "R01", f"{said}.", supports=is_short or (None if needed and needed[0] else False),
+                "R01", f"{said}.", supports=is_short or (None if is_open else False),
                 n=n_known, threshold=wanted, source=TABLE,
                 value=None if is_few else n,
             )

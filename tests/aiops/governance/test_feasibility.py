@@ -130,7 +130,11 @@ def test_a_label_that_does_not_imply_the_finding_contradicts_no_blank(config):
 def test_a_blank_that_may_mean_no_is_no_missing_label(config):
     targets = {"fracture": {"label": "fracture", "positive": [1]}}
     primary = {"target": "fracture", "metric": "roc_auc"}
-    found = check(assess(config(targets=targets, primary=primary)), "labels")
+    result = assess(config(films(ill=150), targets=targets, primary=primary))
+    patients = check(result, "patients")
+    assert patients["supports"] is None
+    assert "Who is without it cannot be told: a blank may mean 'no'" in patients["sentence"]
+    found = check(result, "labels")
     assert found["low"] > found["threshold"]
     assert found["supports"] is None
     assert "where a blank may mean 'no'" in found["sentence"]
@@ -252,7 +256,13 @@ def test_a_patient_of_two_groups_is_no_group(config):
 
 def test_years_are_told_when_the_yearly_number_is_known(config):
     result = assess(config(), asked=Asked(per_year=16))
-    assert "At 16 a year the rest takes 5.0 years." in check(result, "patients")["sentence"]
+    assert "At 16 with it a year the rest takes 5.0 years." in check(result, "patients")["sentence"]
+
+
+@pytest.mark.parametrize("per_year", [-4, 0, float("nan"), float("inf")])
+def test_a_yearly_number_that_cannot_be_is_refused(config, per_year):
+    with pytest.raises(ConfigError, match="is no number to count with"):
+        assess(config(), asked=Asked(per_year=per_year))
 
 
 @pytest.mark.parametrize("ill", [1, 5, 7])
