@@ -235,7 +235,10 @@ def _dice(read: Read) -> Evidence:
 def mean_by_patient(
     values: "np.ndarray[Any, Any]", patient: "np.ndarray[Any, Any]"
 ) -> tuple[float, float, float]:
-    """Return the mean over cases with its t interval by patient, the variance linearised.
+    """Return the mean of values in 0 to 1 with its t interval by patient, the variance linearised.
+
+    Where no two values differ, the limits are those that as many patients as could be otherwise,
+    unseen among so many, would make of it.
 
     Examples
     --------
@@ -252,6 +255,9 @@ def mean_by_patient(
         return value, np.nan, np.nan
     influence = np.bincount(place, values - value) / values.size
     half = float(t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * np.square(influence).sum()))
+    if half == 0:
+        unseen = 1 - 0.025 ** (1 / n)
+        return value, value * (1 - unseen), value + (1 - value) * unseen
     return value, value - half, value + half
 
 

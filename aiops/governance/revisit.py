@@ -17,7 +17,7 @@ from typing import Any
 from aiops import home
 from aiops.errors import ConfigError
 from aiops.governance import ledger
-from aiops.governance.blanks import NOTHING
+from aiops.governance.blanks import NOTHING, is_blank
 from aiops.governance.facts import Value, facts_of, kinds_of_facts, read_facts
 from aiops.governance.usecase import UseCase, list_use_cases
 from aiops.lookup import nearest
@@ -216,6 +216,8 @@ def problem_with(text: str, case: UseCase, *, today: date | None = None) -> str:
             f"{home.facts_file().name}. {hint}A fact that people will state is first written "
             f"there, with null while it is not known"
         )
+    if isinstance(wanted.value, str) and is_blank(wanted.value):
+        return f"'{text}': {wanted.value} says nothing; for what is not said write null"
     kind, asked = _kind_of_fact(wanted.fact, known), _kind(wanted.value)
     if "null" not in (kind, asked) and kind != asked:
         return f"'{text}' can never be checked: {wanted.fact} is a {kind}, and this is a {asked}"

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from aiops.errors import ConfigError, DataError
-from aiops.governance.reader_evidence import linkage, reader_agreement
+from aiops.governance.reader_evidence import linkage, mean_by_patient, reader_agreement
 
 
 def written(tmp_path, frame):
@@ -108,6 +108,12 @@ def test_masks_are_answered_by_dice(tmp_path):
     assert found["high"] - found["value"] == pytest.approx(half)
     assert found["sentence"].startswith("Two readers drew 32 cases with a mean Dice of 0.62 (")
     assert found["supports"] is True
+
+
+def test_masks_that_never_meet_have_an_interval_all_the_same():
+    value, low, high = mean_by_patient(np.zeros(30), np.arange(30))
+    assert (value, low) == (0, 0)
+    assert high == pytest.approx(stats.binomtest(0, 30).proportion_ci().high)
 
 
 def test_masks_of_few_patients_decide_nothing_and_empty_ones_are_counted(tmp_path):

@@ -153,6 +153,7 @@ def test_cases_that_could_be_tried_again_come_first(home, make_run):
         ("today>=2020-01-01", "holds already: today is 2026-11-22"),
         ("today<2026-01", "can never hold: that day is past"),
         ("today==2026-01-01", "can never hold: that day is past"),
+        ("clinical_lead!=TBC", "TBC says nothing; for what is not said write null"),
         ("clinical_lead==null", "holds already: clinical_lead is not named"),
         ("kappa>=0.6", "holds already: kappa is 0.63, stated in facts.yaml"),
         ("kappa>=0.7 or n>=9", "holds more than one condition"),
