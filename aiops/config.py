@@ -105,6 +105,9 @@ class TargetConfig(Config):
     score_kind: Literal["probability", "score"] = Field(
         default="probability", description="Whether the score is a probability."
     )
+    implied_by: dict[str, Literal["positive", "written"]] = Field(
+        default={}, description="Findings that imply it: when positive, or by any value written."
+    )
 
 
 class PrimaryConfig(Config):

@@ -57,6 +57,10 @@ def targets_fit_task(data: dict[str, Any]) -> Found:
             yield key, f"label value {target} is '{other}' already", "give each its own value"
         elif isinstance(target, int):
             values[target] = name
+        others = [other for other in targets if other != name]
+        for implying in block(target, "implied_by"):
+            if implying not in others:
+                yield (*key, "implied_by"), *_unknown(implying, others, "another finding")
 
 
 def primary_is_known(data: dict[str, Any]) -> Found:

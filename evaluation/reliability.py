@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.estimates import OK, Estimate, FloatArray, IntArray, two_sided_z, wilson_limits
+from evaluation.estimates import Estimate, FloatArray, IntArray, two_sided_z, wilson_limits
 from evaluation.samples import Sample
 from evaluation.statistic import (
     Statistic,
@@ -21,7 +21,7 @@ IdArray = NDArray[np.generic]
 
 WEIGHTS = ("none", "linear", "quadratic")
 ONE_CATEGORY = "one category only: chance would agree as often"
-ONE_SIDED = "no interval: one reader gave one category only, so that kappa is 0 whatever they say"
+ONE_SIDED = "one reader gave one category only, so that kappa is 0 whatever the other says"
 
 
 def percent_agreement(
@@ -94,9 +94,10 @@ def cohen_kappa(
     Returns
     -------
     Estimate
-        At most 1, 0 is chance, below 0 worse than chance. Not estimable when both readers gave
-        one and the same category throughout. Perfect agreement keeps an interval; where patients
-        do not differ otherwise there is none, and the reason says so.
+        At most 1, 0 is chance, below 0 worse than chance. Not estimable when a reader gave one
+        category throughout: kappa is 0 then, or has no value, whatever the other reader said.
+        Perfect agreement keeps an interval; where patients do not differ otherwise there is none,
+        and the reason says so.
 
     Raises
     ------
@@ -122,12 +123,11 @@ def cohen_kappa(
     definition = "Cohen's kappa" + ("" if weights == "none" else f", {weights} weights")
     if one.size == 0:
         return _estimate(undefined("no case"), sample, level, definition)
+    kinds = np.unique(one).size, np.unique(two).size
+    if min(kinds) == 1 < max(kinds):
+        return _estimate(undefined(ONE_SIDED), sample, level, definition)
     statistic, chance = _kappa_of(sample, one, two, _distances(n_categories, weights))
-    found = _kept_wide(_estimate(statistic, sample, level, definition), statistic, chance, level)
-    alone = min(np.unique(one).size, np.unique(two).size) == 1
-    if alone and found.state == OK and not np.isfinite(found.low):
-        return replace(found, reason=ONE_SIDED)
-    return found
+    return _kept_wide(_estimate(statistic, sample, level, definition), statistic, chance, level)
 
 
 def _kappa_of(

@@ -1,12 +1,15 @@
 """Checks of what the register says of a case: people, words, dates, labels, former cases."""
 
 import calendar
+import math
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from aiops.config import Config
+from aiops.governance.blanks import names_nobody
 from aiops.governance.dossier import REGISTER, Dossier
 from aiops.governance.evidence import Answer, Outcome, listed, worst
 from aiops.governance.revisit import FAILS, HOLDS, answer, parse
@@ -15,6 +18,13 @@ from aiops.governance.run_checks import Nothing
 APPROVALS = ("approve", "approve-with-conditions")
 EDIT = "`aiops usecase edit`"
 FACTS = "or a line in facts.yaml"
+ASK_DATA = "`aiops feasibility CONFIG` on the data there are"
+SETTLES = {
+    "R02": "figures of each source by a run (G3, G4); a table cannot show it",
+    "R04": "`aiops feasibility CONFIG --readers TABLE:COLUMN_A:COLUMN_B`, read by two",
+    "R12": "figures on other sources by a run (G3, G4); a table cannot show it",
+}
+"""What decides a reason that the table alone leaves open."""
 
 
 class Fields(Config):
@@ -76,7 +86,8 @@ def months_after(day: date, months: int) -> date:
 def role_named(dossier: Dossier, asked: Fields) -> Answer:
     """Answer whether each role has somebody's name, and not "TBC"."""
     threshold = f"a person each for: {_names(asked)}"
-    nobody = [name for name in asked.fields if not _is_name(dossier.fact(name))]
+    said = {name: dossier.fact(name) for name in asked.fields}
+    nobody = [n for n, one in said.items() if not isinstance(one, str) or names_nobody(one)]
     if nobody:
         reason = "; ".join(f"{_words(name)}: nobody is named" for name in nobody)
         settles = f"name them with {EDIT}"
@@ -87,7 +98,7 @@ def role_named(dossier: Dossier, asked: Fields) -> Answer:
 def field_filled(dossier: Dossier, asked: Fields) -> Answer:
     """Answer whether the register says something in each of these fields."""
     threshold = f"said: {_names(asked)}"
-    blank = [name for name in asked.fields if not dossier.fact(name)]
+    blank = [name for name in asked.fields if dossier.fact(name) is None]
     if blank:
         reason = f"nothing is said of: {listed([_words(name) for name in blank])}"
         return Answer("undecided", "blank", threshold, reason, f"{EDIT} {FACTS}", REGISTER)
@@ -95,33 +106,52 @@ def field_filled(dossier: Dossier, asked: Fields) -> Answer:
 
 
 def prior_search(dossier: Dossier, asked: Nothing) -> Answer:
-    """Answer whether former cases like it were looked for, and what was found was looked at."""
-    threshold = "no former case like it, or each one answered"
+    """Answer whether former cases like it were looked for, and what was found was looked at.
+
+    The register's silence is no answer: it knows the words it holds and no others. A paper that
+    somebody brought says what was looked through, and in what this differs.
+    """
+    threshold = "each former case like it answered, or a paper that says what was looked through"
+    settles = "`aiops document add --kind prior_search`: where it was looked, and what is other"
     if dossier.like is None:
         reason = "nobody looked for former cases"
         return Answer("undecided", "not searched", threshold, reason, "`aiops gate`", REGISTER)
-    if not dossier.like:
-        reason = "no case of the register is like it"
-        return Answer("pass", "none found", threshold, reason, "", REGISTER)
-    value = listed([f"{one['id']} {one['slug']} ({one['state']})" for one in dossier.like])
+    value = listed([_told_of_former(one) for one in dossier.like]) or "none found"
     paper = dossier.paper("prior_search")
     if paper is not None and paper["file"] == "there":
-        reason = f"{paper['id']} says in what it differs"
+        reason = f"{paper['id']} says what was looked through, and in what it differs"
         return Answer("pass", value, threshold, reason, "", f"documents/{paper['sha256']}")
-    named = {str(dossier.fact("revisits") or "")}
-    open_ones = [one["id"] for one in dossier.like if not {one["id"], one["slug"]} & named]
+    named = str(dossier.fact("revisits") or "")
+    near = [one for one in dossier.like if not one.get("is_weak")]
+    open_ones = [one["id"] for one in near if named not in (one["id"], one["slug"])]
     if open_ones:
         reason = f"nobody has said in what it differs from {', '.join(open_ones)}"
-        settles = "`aiops document add --kind prior_search` with what is other this time"
         return Answer("undecided", value, threshold, reason, settles, REGISTER)
-    return Answer("pass", value, threshold, "it says which case it tries again", "", REGISTER)
+    if not named:
+        return Answer("undecided", value, threshold, _silence(dossier), settles, REGISTER)
+    return Answer("pass", value, threshold, f"it says that it tries {named} again", "", REGISTER)
+
+
+def _told_of_former(one: Mapping[str, Any]) -> str:
+    weak = ", weakly like it" if one.get("is_weak") else ""
+    return f"{one['id']} {one['slug']} ({one['state']}{weak})"
+
+
+def _silence(dossier: Dossier) -> str:
+    """Say what the search was silent over, and the words that no former case has."""
+    n = dossier.searched.get("n_cases")
+    if n == 0:
+        return "the register holds no earlier case"
+    among = f"of {n} earlier or ended cases" if n else "of the register"
+    unknown = dossier.searched.get("unknown", ())
+    words = f"; in none of them: {', '.join(unknown[:12])}" if unknown else ""
+    return f"no case {among} is clearly like it{words}"
 
 
 def feasible(dossier: Dossier, asked: Feasible) -> Answer:
     """Answer whether the figures of `aiops feasibility` speak against a reason to say no."""
     threshold = f"figures that speak against {', '.join(asked.against)}"
-    settles = "`aiops feasibility CONFIG` on the data there are"
-    told = dossier.feasibility
+    settles, told = ASK_DATA, dossier.feasibility
     if told is None:
         reason = "nobody asked `aiops feasibility` for this case"
         return Answer("undecided", "not asked", threshold, reason, settles, REGISTER)
@@ -130,18 +160,21 @@ def feasible(dossier: Dossier, asked: Feasible) -> Answer:
     if months_after(day, asked.at_most_months) < dossier.asked_on:
         reason = f"its figures are older than {asked.at_most_months} months"
         return Answer("undecided", value, threshold, reason, settles, REGISTER)
-    found: list[tuple[Outcome, str]] = []
+    outcomes: dict[Any, Outcome] = {True: "fail", False: "pass"}
+    found: dict[str, Outcome] = {}
+    said: dict[str, str] = {}
     for code in asked.against:
-        one = told["reasons"].get(code)
-        if one is None:
-            found.append(("undecided", f"{code}: no figures"))
-        else:
-            outcomes: dict[Any, Outcome] = {True: "fail", False: "pass"}
-            outcome = outcomes.get(one["supports"], "undecided")
-            found.append((outcome, f"{code}: {one['sentence']}"))
-    outcome = worst(one for one, _ in found)
-    reasons = listed([reason for one, reason in found if one == outcome])
-    settles = {"pass": "", "fail": "other data, or another question"}.get(outcome, settles)
+        one = told["reasons"].get(code) or {"supports": None, "sentence": "no figures"}
+        found[code] = outcomes.get(one["supports"], "undecided")
+        said[code] = f"{code}: {one['sentence']}"
+    outcome = worst(found.values())
+    these = [code for code in asked.against if found[code] == outcome]
+    reasons = listed([said[code] for code in these])
+    settles = {
+        "pass": "",
+        "fail": "other data, or another question",
+        "undecided": "; ".join(dict.fromkeys(SETTLES.get(code, ASK_DATA) for code in these)),
+    }[outcome]
     return Answer(outcome, value, threshold, reasons, settles, REGISTER)
 
 
@@ -152,6 +185,9 @@ def labels_done(dossier: Dossier, asked: Labelled) -> Answer:
     if done is None or not planned:
         reason = "labels planned and done are not recorded"
         return Answer("undecided", "unknown", threshold, reason, f"{EDIT} {FACTS}", REGISTER)
+    if not 0 <= done <= planned:
+        reason = f"{done:g} labels done of {planned:g} planned cannot be"
+        return Answer("undecided", "not possible", threshold, reason, f"{EDIT} {FACTS}", REGISTER)
     share = done / planned
     value = f"{share:.0%} done"
     if share < asked.at_least:
@@ -233,17 +269,13 @@ def conditions_kept(dossier: Dossier, asked: Nothing) -> Answer:
     return Answer("pass", "none open", threshold, "no condition is open", "", REGISTER)
 
 
-def _is_name(value: Any) -> bool:
-    """Return whether a value can be a person's or a service's name, and no promise of one."""
-    text = value.strip().lower() if isinstance(value, str) else ""
-    return any(c.isalpha() for c in text) and not text.startswith(("to be ", "tbc", "tbd"))
-
-
 def _count(value: Any) -> float | None:
+    """Return a count, and None for what is no number or has no end."""
     try:
-        return float(value)
+        found = float(value)
     except (TypeError, ValueError):
         return None
+    return found if math.isfinite(found) else None
 
 
 def _words(name: str) -> str:

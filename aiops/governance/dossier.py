@@ -14,8 +14,9 @@ from aiops import home
 from aiops.errors import ConfigError
 from aiops.files import plain, read_json
 from aiops.governance import documents, ledger, usecase
+from aiops.governance.blanks import is_blank
+from aiops.governance.facts import read_facts
 from aiops.governance.hazards import read_hazards, read_log, read_matrix
-from aiops.governance.revisit import NOBODY, read_facts
 from aiops.provenance import content_hash, json_hash
 
 REGISTER = "register"
@@ -44,7 +45,9 @@ class Dossier:
     decisions : tuple of mapping
         What was decided on it, the oldest first.
     like : tuple of mapping, optional
-        Former cases that are like it; None where nobody looked.
+        Earlier or ended cases that are like it; None where nobody looked.
+    searched : mapping, optional
+        Among how many such cases was looked, and which words none of them has.
     hazards : mapping, optional
         The newest hazard log as the matrix of that day rates it; None without one.
     feasibility : mapping, optional
@@ -57,14 +60,14 @@ class Dossier:
     documents: tuple[Mapping[str, Any], ...] = ()
     decisions: tuple[Mapping[str, Any], ...] = ()
     like: tuple[Mapping[str, Any], ...] | None = None
+    searched: Mapping[str, Any] = field(default_factory=dict)
     hazards: Mapping[str, Any] | None = None
     feasibility: Mapping[str, Any] | None = None
 
     def fact(self, name: str) -> Any:
         """Return what is known under a name; None where nobody is named and nothing is said."""
         value = self.stated.get(name, self.register.get(name))
-        is_empty = isinstance(value, str) and value.strip().lower() in NOBODY
-        return None if is_empty else value
+        return None if isinstance(value, str) and is_blank(value) else value
 
     def paper(self, kind: str) -> Mapping[str, Any] | None:
         """Return the newest paper of a kind: of the latest day, and of those the last brought."""
@@ -104,6 +107,7 @@ def dossier_from(snapshot: Mapping[str, Any]) -> Dossier:
         documents=tuple(snapshot["documents"]),
         decisions=tuple(snapshot["decisions"]),
         like=None if like is None else tuple(like),
+        searched=snapshot.get("searched", {}),
         hazards=snapshot["hazards"],
         feasibility=snapshot["feasibility"],
     )
@@ -130,13 +134,15 @@ def read_dossier(
         {**paper.model_dump(mode="json"), "file": documents.file_state(paper.sha256)}
         for paper in documents.documents_of(case.id)
     )
+    like, searched = _like(case) if "prior_search" in asked else (None, {})
     return Dossier(
         asked_on=today or date.today(),
         register=plain(case.model_dump(mode="json")),
         stated=_plain_facts(read_facts().get(case.slug, {})),
         documents=papers,
         decisions=tuple(_told(r) for r in ledger.read_all() if r["case_id"] == case.id),
-        like=_like(case) if "prior_search" in asked else None,
+        like=like,
+        searched=searched,
         hazards=_rated(newest(papers, HAZARD_LOG)),
         feasibility=_feasibility(case.slug) if "feasible" in asked else None,
     )
@@ -176,12 +182,20 @@ def _plain_facts(stated: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _like(case: usecase.UseCase) -> tuple[Mapping[str, Any], ...]:
-    from aiops.governance.lessons import tried_before
+def _like(case: usecase.UseCase) -> tuple[tuple[Mapping[str, Any], ...], dict[str, Any]]:
+    """Look for a case among those put in before it, and those that ended since."""
+    from aiops.governance.lessons import tried_before, unknown_words
 
     told = f"{case.title} {case.problem} {case.specialty} {case.modality}"
-    found = tried_before(told, without=case.id, most=3)
-    return tuple({"id": one.id, "slug": one.slug, "state": one.state} for one in found)
+    cases = usecase.list_use_cases()
+    place = [one.id for one in cases].index(case.id)
+    among = [one.id for i, one in enumerate(cases) if i < place or (one.is_closed and i > place)]
+    found = tried_before(told, among=among, most=3)
+    like = tuple(
+        {"id": one.id, "slug": one.slug, "state": one.state, "is_weak": one.is_weak}
+        for one in found
+    )
+    return like, {"n_cases": len(among), "unknown": list(unknown_words(told, among))}
 
 
 def _feasibility(slug: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiops import home
 from aiops.errors import ConfigError
@@ -19,6 +19,9 @@ from aiops.governance.reason_evidence import Evidence, worst
 from aiops.governance.table_evidence import CHECKS
 from aiops.provenance import content_hash, json_hash
 from aiops.reading import read_config
+
+if TYPE_CHECKING:
+    from aiops.data.cases import Cases
 
 SCHEMA_VERSION = 1
 _OUTCOME = {True: "fail", False: "pass", None: "undecided"}
@@ -62,7 +65,8 @@ def assess(
     Raises
     ------
     ConfigError
-        If it is no classification, or a table is not named as asked for.
+        If it is no classification, a table is not named as asked for, or no patients come in a
+        year.
     DataError
         If a table cannot be read.
     """
@@ -70,6 +74,12 @@ def assess(
 
     config = read_config(config_path, overrides)
     experiment, told = config.experiment, asked or Asked()
+    if told.per_year is not None and not 0 < told.per_year < float("inf"):
+        raise ConfigError(
+            f"{told.per_year:g} new patients a year is no number to count with",
+            where="--per-year",
+            fix="say how many patients with the finding come in a year, or leave it out",
+        )
     if experiment.task != "classification":
         raise ConfigError(
             "feasibility is asked of a table with findings, this is a segmentation",
@@ -77,19 +87,7 @@ def assess(
             fix="use `aiops audit`, which looks at images and masks",
         )
     cases = read_cases(experiment, config_path=config_path)
-    checks = []
-    for name, (question, check) in CHECKS.items():
-        extra = {"per_year": told.per_year} if name == "patients" else {}
-        found = check(cases, **extra)
-        if found is not None:
-            checks.append(_check(name, question, found))
-    if told.readers:
-        table, *columns = _named(told.readers, "--readers", (3, 4))
-        found = reader_agreement(Path(table), columns[0], columns[1], patient=_third(columns))
-        checks.append(_check("readers", READERS, found))
-    for i, link in enumerate(told.links, start=1):
-        table, column = _named(link, "--link", (2,))
-        checks.append(_check(f"link-{i}", LINKED, linkage(cases, Path(table), column)))
+    checks = _checks_of(cases, told)
     result = {
         "schema_version": SCHEMA_VERSION,
         "use_case": experiment.use_case,
@@ -105,25 +103,44 @@ def assess(
     return write_answer(result, "feasibility")
 
 
+def _checks_of(cases: "Cases", told: Asked) -> list[dict[str, Any]]:
+    """Return what each check of the table, of two readers and of each link answers."""
+    checks = []
+    for name, (question, check) in CHECKS.items():
+        extra = {"per_year": told.per_year} if name == "patients" else {}
+        found = check(cases, **extra)
+        if found is not None:
+            checks.append(_check(name, question, found))
+    if told.readers:
+        table, *columns = _named(told.readers, "--readers", (3, 4))
+        found = reader_agreement(Path(table), columns[0], columns[1], patient=_third(columns))
+        checks.append(_check("readers", READERS, found))
+    for i, link in enumerate(told.links, start=1):
+        table, column = _named(link, "--link", (2,))
+        checks.append(_check(f"link-{i}", LINKED, linkage(cases, Path(table), column)))
+    return checks
+
+
 def latest_feasibility(use_case: str) -> dict[str, Any] | None:
     """Return the newest answer of a use case and its ``file``; None if it was never asked."""
     return latest(use_case, "feasibility")
 
 
 FACTS = {
-    "patients_with_finding": "patients",
-    "images_missing": "images",
-    "labels_missing": "labels",
-    "readers_agree": "readers",
+    "patients_with_finding": ("patients", "value"),
+    "images_missing": ("images", "high"),
+    "labels_missing": ("labels", "high"),
+    "readers_agree": ("readers", "low"),
 }
-"""Facts that a `revisit_if` can name, and the check whose figure they are."""
+"""Facts that a `revisit_if` can name: the check, and its figure, the limit that hopes least."""
 
 
 def facts_of_feasibility(use_case: str) -> dict[str, tuple[float | str | bool, str]]:
     """Return what the newest answer says, as facts for ``revisit_if``, each with its source.
 
-    A share of few cases stands by its bound. ``blanks_told_apart`` is true where no label column
-    holds one value alone, and ``feasibility`` is the outcome.
+    A figure with an interval stands by the limit that hopes least: most missing, least agreement.
+    ``blanks_told_apart`` is true where no label column holds one value alone, and ``feasibility``
+    is the outcome.
     """
     found = latest_feasibility(use_case)
     if found is None:
@@ -134,12 +151,11 @@ def facts_of_feasibility(use_case: str) -> dict[str, tuple[float | str | bool, s
         "feasibility": (str(found["outcome"]), source),
         "blanks_told_apart": (checks.get("blanks", {}).get("outcome", "pass") == "pass", source),
     }
-    for fact, name in FACTS.items():
-        check = checks.get(name, {})
-        bound = check.get("low") if check.get("supports") else check.get("high")
-        value = check.get("value") if check.get("value") is not None else bound
+    for fact, (name, figure) in FACTS.items():
+        value = checks.get(name, {}).get(figure)
         if value is not None:
-            facts[fact] = (float(value), source)
+            limit = {"low": ", lower limit", "high": ", upper limit"}.get(figure, "")
+            facts[fact] = (float(value), f"{source}{limit}")
     return facts
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from aiops import home
 from aiops.config import Config
 from aiops.errors import ConfigError
+from aiops.governance.blanks import is_blank
 
 F = TypeVar("F", bound=Config)
 
@@ -114,8 +115,8 @@ def read_hazards(path: Path) -> list[Rated]:
     Raises
     ------
     ConfigError
-        If the file is not a log, a level is not of the matrix, a number stands twice, or a
-        residual risk is above the initial one.
+        If the file is not a log, a level is not of the matrix, a number stands twice, a residual
+        risk is above the initial one, or rated without a control, or a control is blank.
     """
     matrix, log = read_matrix(), _parsed(HazardLog, path)
     faults, rated = [], []
@@ -139,6 +140,17 @@ def read_hazards(path: Path) -> list[Rated]:
         f"{r.hazard.id}: a residual likelihood without a control that lowers it"
         for r in rated
         if r.hazard.residual_likelihood and not r.hazard.controls
+    ]
+    # The harm of a hazard is as grave as before until somebody rates it again after a control.
+    faults += [
+        f"{r.hazard.id}: a residual severity without a control and a residual likelihood"
+        for r in rated
+        if r.hazard.residual_severity and not r.is_controlled
+    ]
+    faults += [
+        f"{r.hazard.id}: a control that says nothing"
+        for r in rated
+        if any(map(is_blank, r.hazard.controls))
     ]
     if faults:
         raise ConfigError("; ".join(faults), where=str(path), fix="correct these entries")

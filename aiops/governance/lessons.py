@@ -5,7 +5,7 @@ words), synonyms count as one, and no model is asked: a person can see why a cas
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
@@ -22,6 +22,9 @@ from aiops.governance.usecase import UseCase, list_use_cases
 
 ENOUGH = 0.04
 """Likeness below which a case is not shown: below it, in trials, lay chance alone."""
+
+WEAK = 0.12
+"""Likeness below which a case may share no more than a common word: it is shown as weak."""
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]+")
 
@@ -52,9 +55,14 @@ class Tried:
     lessons: tuple[str, ...]
     revisit_if: tuple[str, ...]
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether no more than a common word may be shared."""
+        return self.likeness < WEAK
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return asdict(self)
+        return {**asdict(self), "is_weak": self.is_weak}
 
     def lines(self) -> list[str]:
         """Return it as a person reads it."""
@@ -62,10 +70,15 @@ class Tried:
         told += [f"    why: {', '.join(self.reasons)}"] if self.reasons else []
         told += [f"    learnt: {lesson}" for lesson in self.lessons]
         told += [f"    try again if: {text}" for text in self.revisit_if]
-        return [*told, f"    found by: {', '.join(self.shared)} (likeness {self.likeness:.2f})"]
+        weak = ", weak" if self.is_weak else ""
+        return [
+            *told, f"    found by: {', '.join(self.shared)} (likeness {self.likeness:.2f}{weak})"
+        ]  # fmt: skip
 
 
-def tried_before(text: str, *, without: str = "", most: int = 5) -> list[Tried]:
+def tried_before(
+    text: str, *, without: str = "", among: Collection[str] | None = None, most: int = 5
+) -> list[Tried]:
     """Return the former cases that are like a text, the likest first.
 
     Parameters
@@ -74,6 +87,8 @@ def tried_before(text: str, *, without: str = "", most: int = 5) -> list[Tried]:
         What is planned, in words.
     without : str
         Number of the case that asks.
+    among : collection of str, optional
+        Numbers of the cases that are looked at; all when not given.
     most : int, default=5
         How many at most.
 
@@ -86,11 +101,33 @@ def tried_before(text: str, *, without: str = "", most: int = 5) -> list[Tried]:
         raise ConfigError(
             "there is no word to look for", where="lessons search TEXT", fix="name the problem"
         )
-    cases = [case for case in list_use_cases() if case.id != without]
+    cases = [case for case in _cases(among) if case.id != without]
     if not cases:
         return []
     records = ledger.read_all()
     return _ranked(text, cases, [_told(case, records) for case in cases], records, most)
+
+
+def unknown_words(text: str, among: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return the words of a text that no former case has, in their order.
+
+    A search by words is silent on what it has no word for: its silence is worth no more than the
+    words it knows.
+
+    Parameters
+    ----------
+    text : str
+        What is planned, in words.
+    among : collection of str, optional
+        Numbers of the cases that are looked at; all when not given.
+    """
+    records = ledger.read_all()
+    known = {word for case in _cases(among) for word in _words(_told(case, records))}
+    return tuple(dict.fromkeys(word for word, meant in _pairs(text) if meant not in known))
+
+
+def _cases(among: Collection[str] | None) -> list[UseCase]:
+    return [case for case in list_use_cases() if among is None or case.id in among]
 
 
 def _ranked(
@@ -149,11 +186,17 @@ def _told(case: UseCase, records: list[ledger.Record]) -> str:
 
 def _words(text: str) -> list[str]:
     """Return the words of a text that say something, each synonym under its group's first word."""
+    return [meant for _, meant in _pairs(text)]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Return each word of a text that says something, as written, and what it is counted as."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     known = _synonyms()
     words = (word.strip("-") for word in _WORD.findall(text.lower()))
-    return [known.get(w, _singular(w)) for w in words if w not in ENGLISH_STOP_WORDS and len(w) > 1]
+    told = (w for w in words if w not in ENGLISH_STOP_WORDS and len(w) > 1)
+    return [(w, known.get(w, _singular(w))) for w in told]
 
 
 def _singular(word: str) -> str:

@@ -6,29 +6,28 @@ are stated by people in ``AIOPS_HOME/facts.yaml`` and are told as stated. A fact
 is no yes.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from aiops import home
 from aiops.errors import ConfigError
-from aiops.files import read_json
 from aiops.governance import ledger
+from aiops.governance.blanks import NOTHING, is_blank
+from aiops.governance.facts import Value, facts_of, kinds_of_facts, read_facts
 from aiops.governance.usecase import UseCase, list_use_cases
+from aiops.lookup import nearest
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot tell"
-NOBODY = frozenset({"", "tbc", "tbd", "n/a", "none", "nobody", "unknown"})
+NOBODY = NOTHING | {"", "tbc", "tbd"}
 """What stands in a field of a person that names nobody."""
 
-Value = float | str | bool | None
 _FORM = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(==|!=|>=|<=|>|<)\s*([^\s=<>!].*?)\s*", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -102,7 +101,8 @@ def parse(text: str) -> Condition:
     Raises
     ------
     ConfigError
-        If it has another form, or orders what has no order.
+        If it has another form, is more than one condition, orders what has no order, or names a
+        number or a date that cannot be.
 
     Examples
     --------
@@ -121,9 +121,8 @@ def parse(text: str) -> Condition:
         )
     fact, op, written = form.groups()
     value = _value(written)
-    if op not in ("==", "!=") and (
-        value is None or isinstance(value, bool) or not (_is_number(value) or _is_date(value))
-    ):
+    _require_possible(text, written, value)
+    if op not in ("==", "!=") and _kind(value) not in ("number", "date"):
         raise ConfigError(
             f"'{text}': {written} has no more or less",
             where="--revisit-if",
@@ -178,102 +177,136 @@ def answer(text: str, facts: Mapping[str, tuple[Value, str]]) -> Answer:
             text, UNKNOWN, f"nobody has stated {wanted.fact}: add it to {home.facts_file().name}"
         )
     value, source = facts[wanted.fact]
-    if wanted.op not in ("==", "!=") and type(value) is not type(wanted.value):
-        return Answer(text, UNKNOWN, f"{wanted.fact} is {_told(value)} ({source}), not comparable")
-    if isinstance(value, str) and isinstance(wanted.value, str) and _is_date(wanted.value):
-        value = value[: len(wanted.value)]  # 2027-04-30 lies in 2027-04
-    hit = _COMPARE[wanted.op](value, wanted.value)
-    return Answer(text, HOLDS if hit else FAILS, f"{wanted.fact} is {_told(value)}, {source}")
+    told = f"{wanted.fact} is {_told(value)}"
+    hit = _compared(value, wanted)
+    if hit is None:
+        return Answer(text, UNKNOWN, f"{told} ({source}), not comparable")
+    return Answer(text, HOLDS if hit else FAILS, f"{told}, {source}")
 
 
-def facts_of(case: UseCase, stated: Mapping[str, Any], today: date) -> dict[str, tuple[Value, str]]:
-    """Return what is known of a case; what people state stands above what intake said."""
-    from aiops.governance.feasibility import facts_of_feasibility
+def problem_with(text: str, case: UseCase, *, today: date | None = None) -> str:
+    """Say what is wrong with a condition that a decision on a case names; empty when nothing is.
 
-    facts: dict[str, tuple[Value, str]] = {"today": (today.isoformat(), "the calendar")}
-    for name in ("problem", "specialty", "modality", "task", "owner", "clinical_lead"):
-        text = str(getattr(case, name))
-        facts[name] = (None if text.strip().lower() in NOBODY else text, "said at intake")
-    for name in ("labels_planned", "labels_done"):
-        count = getattr(case, name)
-        facts[name] = (None if count is None else float(count), "said in the register")
-    signed_in = case.last_clinical_sign_in
-    facts["last_clinical_sign_in"] = (
-        signed_in.isoformat() if signed_in else None, "said in the register",
-    )  # fmt: skip
-    facts |= facts_of_feasibility(case.slug)
-    facts |= _of_latest_run(home.runs_dir(case.slug))
-    for name, value in stated.items():
-        said = value.isoformat() if isinstance(value, date) else value
-        is_number = isinstance(said, int | float) and not isinstance(said, bool)
-        facts[name.lower()] = (float(said) if is_number else said, "stated in facts.yaml")
-    return facts
+    It must be of the form that `parse` takes, of a fact that can be computed or that somebody
+    stated (``null`` where it is not known yet), comparable with it, not true already, and able to
+    become true.
 
-
-def read_facts() -> dict[str, dict[str, Any]]:
-    """Return what people state, by slug of the use case.
-
-    Raises
-    ------
-    ConfigError
-        If the file is not a mapping of slugs to mappings of facts.
+    Parameters
+    ----------
+    text : str
+        The condition.
+    case : UseCase
+        The case that is decided on.
+    today : date, optional
+        The day of the decision.
     """
-    path = home.facts_file()
-    if not path.exists():
-        return {}
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as fault:
-        raise ConfigError("this is no YAML", where=str(path), fix=str(fault)) from fault
-    is_sound = isinstance(found, dict) and all(isinstance(v, dict) for v in found.values())
-    if not is_sound:
-        raise ConfigError(
-            "facts stand under the slug of their use case",
-            where=str(path),
-            fix="write: SLUG: {kappa: 0.72, vendor_contract_ends: 2027-03}",
+        wanted = parse(text)
+    except ConfigError as fault:
+        return fault.what
+    day, stated = today or date.today(), read_facts()
+    known = facts_of(case, stated.get(case.slug, {}), day)
+    others = {str(name).lower() for facts in stated.values() for name in facts}
+    names = sorted({*kinds_of_facts(), *known, *others})
+    if wanted.fact not in names:
+        guess = nearest(wanted.fact, names)
+        hint = f"did you mean '{guess}'? " if guess else ""
+        return (
+            f"'{text}': {wanted.fact} is not computed, and nobody states it in "
+            f"{home.facts_file().name}. {hint}A fact that people will state is first written "
+            f"there, with null while it is not known"
         )
-    return found
-
-
-def _of_latest_run(folder: Path) -> dict[str, tuple[Value, str]]:
-    runs = sorted(folder.glob("*/evaluation.json")) if folder.is_dir() else []
-    if not runs:
-        return {}
-    told, name = read_json(runs[-1]), f"computed by run {runs[-1].parent.name}"
-    first = told["primary"][0]
-    found: dict[str, tuple[Value, str]] = {"verdict": (str(told["verdict"]["overall"]), name)}
-    for fact, key in (
-        ("n_patients", "n_patients"),
-        ("n_cases", "n_cases"),
-        ("n_positive", "n_positive"),
-        ("primary_value", "value"),
-        ("primary_low", "low"),
-        ("primary_high", "high"),
-    ):
-        if isinstance(first.get(key), int | float):
-            found[fact] = (float(first[key]), name)
-    return found
+    if isinstance(wanted.value, str) and is_blank(wanted.value):
+        return f"'{text}': {wanted.value} says nothing; for what is not said write null"
+    kind, asked = _kind_of_fact(wanted.fact, known), _kind(wanted.value)
+    if "null" not in (kind, asked) and kind != asked:
+        return f"'{text}' can never be checked: {wanted.fact} is a {kind}, and this is a {asked}"
+    said = answer(text, known)
+    if said.answer == HOLDS:
+        return f"'{text}' holds already: {said.because}"
+    is_past = wanted.op in ("<", "<=") or str(wanted.value) < day.isoformat()
+    if wanted.fact == "today" and said.answer == FAILS and is_past:
+        return f"'{text}' can never hold: that day is past"
+    return ""
 
 
 def _value(written: str) -> Value:
     plain = written.strip("'\"")
-    words: dict[str, Value] = {"null": None, "none": None, "true": True, "false": False}
+    words: dict[str, Value] = {
+        "null": None, "none": None, "true": True, "false": False, "yes": True, "no": False,
+    }  # fmt: skip
     if plain.lower() in words:
         return words[plain.lower()]
-    if _DATE.fullmatch(plain) and "-" in plain:
-        return plain
     try:
         return float(plain)
     except ValueError:
         return plain
 
 
-def _is_number(value: Value) -> bool:
-    return isinstance(value, float)
+def _require_possible(text: str, written: str, value: Value) -> None:
+    """Refuse a second condition in one, a number without end and a day of no calendar."""
+    what = ""
+    if re.search(r"[=<>]|&&|\|\|", written):
+        what = f"'{text}' holds more than one condition"
+    elif isinstance(value, float) and not math.isfinite(value):
+        what = f"'{text}': {written} is no number to compare with"
+    elif isinstance(value, str) and _DATE.fullmatch(value) and _kind(value) != "date":
+        what = f"'{text}': {written} is no day of the calendar"
+    if what:
+        raise ConfigError(
+            what,
+            where="--revisit-if",
+            fix="write one FACT OP VALUE for each condition, with a number, or a date such as "
+            "2027-04 or 2027-04-30",
+        )
 
 
-def _is_date(value: Value) -> bool:
-    return isinstance(value, str) and bool(_DATE.fullmatch(value))
+def _kind(value: Value) -> str:
+    """Return what a value is: number, date, word, yes or no, or null; nan and inf are null."""
+    if isinstance(value, bool):
+        return "yes or no"
+    if isinstance(value, float):
+        return "number" if math.isfinite(value) else "null"
+    if isinstance(value, str):
+        return "date" if _is_day(value) else "word"
+    return "null"
+
+
+def _kind_of_fact(fact: str, known: Mapping[str, tuple[Value, str]]) -> str:
+    return kinds_of_facts().get(fact) or _kind(known[fact][0] if fact in known else None)
+
+
+def _is_day(text: str) -> bool:
+    if not _DATE.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text if len(text) > len("2027-04") else f"{text}-01")
+    except ValueError:
+        return False
+    return True
+
+
+def _compared(value: Value, wanted: Condition) -> bool | None:
+    """Return whether a known value is as wanted; None where the two cannot be compared.
+
+    Nothing known compares with null alone, a number with numbers, a date with dates, a word with
+    words, without regard to capitals: what is unknown or of another kind is never a yes.
+    """
+    asked: Value = wanted.value
+    if asked is None and wanted.op in ("==", "!="):
+        is_nan = isinstance(value, float) and not math.isfinite(value)
+        return None if is_nan else _COMPARE[wanted.op](value is None, True)
+    if _kind(value) == "null" or _kind(value) != _kind(asked):
+        return None
+    if isinstance(value, str) and isinstance(asked, str):
+        if _kind(value) == "date" and len(value) < len(asked):
+            return None  # a month lies neither before nor after a day of it
+        # 2027-04-30 lies in 2027-04
+        value = (
+            value[: len(asked)] if _kind(value) == "date" else " ".join(value.casefold().split())
+        )
+        asked = " ".join(asked.casefold().split())
+    return _COMPARE[wanted.op](value, asked)
 
 
 def _told(value: Value) -> str:

@@ -85,6 +85,12 @@ def test_all_mistakes_come_at_once_with_line_and_nearest_name(tmp_path):
         ("  image: file\n", "", "data", "a model of images needs data.image"),
         ("train: {budget_minutes: 1}\n", "", "targets.fracture", "has no score and nothing is"),
         ("positive: [1]", "positive: [1], score: p", "targets.fracture", "a model is trained"),
+        (
+            "positive: [1]",
+            "positive: [1], implied_by: {fractur: positive}",
+            "targets.fracture.implied_by",
+            "'fractur' is not another finding",
+        ),
         ("metric: roc_auc", "metric: dice", "primary.metric", "'dice' is not a metric of class"),
         ("target: fracture,", "target: fractur,", "primary.target", "did you mean 'fracture'?"),
         ("{sensitivity: 0.9}", "{}", "operating_point", "0 ways to choose a threshold"),

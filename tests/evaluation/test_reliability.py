@@ -69,12 +69,18 @@ def test_chance_is_0_and_worse_than_chance_below():
     assert cohen_kappa(one, 1 - one, patient_id=np.arange(80)).value == pytest.approx(-1)
 
 
+@pytest.mark.parametrize(("n", "n_same"), [(20, 19), (3, 2), (50, 25), (197, 31)])
+def test_a_reader_with_one_category_leaves_no_kappa(n, n_same):
+    one, two = np.zeros(n), np.arange(n) >= n_same
+    for pair in ((one, two.astype(float)), (two.astype(float), one)):
+        found = cohen_kappa(*pair, patient_id=np.arange(n))
+        assert found.state == "not_estimable"
+        assert np.isnan([found.value, found.low, found.high]).all()
+        assert found.reason.startswith("one reader gave one category only")
+
+
 def test_without_an_interval_the_reason_says_why():
     who, half = np.arange(50), np.arange(50) % 2
-    one_sided = cohen_kappa(np.zeros(50), half, patient_id=who)
-    assert (one_sided.value, one_sided.state) == (pytest.approx(0), "ok")
-    assert np.isnan(one_sided.low)
-    assert one_sided.reason.startswith("no interval: one reader gave one category only")
     opposite = cohen_kappa(half, 1 - half, patient_id=who)
     assert np.isnan(opposite.low)
     assert opposite.reason == "no interval: no spread between patients"

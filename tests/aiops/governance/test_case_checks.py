@@ -1,3 +1,4 @@
+import math
 from datetime import date
 
 import pytest
@@ -16,8 +17,8 @@ def asked(check, dossier, **asks):
 
 
 def case(**fields):
-    more = {name: fields.pop(name) for name in ("decisions", "documents", "like", "feasibility")
-            if name in fields}  # fmt: skip
+    more = {name: fields.pop(name) for name in (
+        "decisions", "documents", "like", "searched", "feasibility") if name in fields}  # fmt: skip
     stated = fields.pop("stated", {})
     return Dossier(TODAY, {"id": "UC-0001", **fields}, stated, **more)
 
@@ -36,7 +37,8 @@ def test_a_month_later_is_the_same_day_or_the_last(day, months, then):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "TBC", "tbd", " none ", "?", "to be confirmed", "TBC (Dr ?)", None, 7]
+    "name",
+    ["", "TBC", "tbd", " none ", "?", "to be confirmed", "TBC (Dr ?)", "vacant", "-", None, 7],
 )
 def test_a_role_without_a_name_fails(name):
     found = asked("role_named", case(clinical_lead=name, owner="ED"),
@@ -54,10 +56,18 @@ def test_a_role_with_a_name_passes_and_what_is_stated_stands_above():
 def test_blank_words_are_undecided_and_named():
     found = asked("field_filled", case(problem="late reads"), fields=["problem", "pathway"])
     assert (found.outcome, found.reason) == ("undecided", "nothing is said of: pathway")
-    assert asked("field_filled", case(problem="x"), fields=["problem"]).outcome == "pass"
+    assert asked("field_filled", case(problem="late"), fields=["problem"]).outcome == "pass"
+
+
+@pytest.mark.parametrize("text", ["-", "?", "TBC (Dr S)", "???", ".", "x", "n/a"])
+def test_a_mark_or_a_promise_fills_no_field(text):
+    found = asked("field_filled", case(problem=text), fields=["problem"])
+    assert (found.outcome, found.reason) == ("undecided", "nothing is said of: problem")
 
 
 OLD = {"id": "UC-0003", "slug": "wrist-old", "state": "rejected"}
+FAR = {"id": "UC-0004", "slug": "other", "state": "live", "is_weak": True}
+MISSED = {"n_cases": 9, "unknown": ["navicular", "TB"]}
 PAPER = {"id": "DOC-0001", "kind": "prior_search", "dated": "2026-10-01", "by": "A. Lead",
          "sha256": "d" * 64, "file": "there"}  # fmt: skip
 
@@ -66,10 +76,19 @@ PAPER = {"id": "DOC-0001", "kind": "prior_search", "dated": "2026-10-01", "by": 
     ("facts", "outcome", "words"),
     [
         ({}, "undecided", "nobody looked for former cases"),
-        ({"like": ()}, "pass", "no case of the register is like it"),
+        ({"like": ()}, "undecided", "no case of the register is clearly like it"),
+        ({"like": (), "searched": {"n_cases": 0}}, "undecided", "holds no earlier case"),
+        (
+            {"like": (), "searched": MISSED},
+            "undecided",
+            "of 9 earlier or ended cases is clearly like it; in none of them: navicular, TB",
+        ),
+        ({"like": (), "documents": (PAPER,)}, "pass", "DOC-0001 says what was looked through"),
+        ({"like": (FAR,)}, "undecided", "no case of the register is clearly like it"),
+        ({"like": (FAR, OLD), "revisits": "UC-0003"}, "pass", "it tries UC-0003 again"),
         ({"like": (OLD,)}, "undecided", "nobody has said in what it differs from UC-0003"),
-        ({"like": (OLD,), "revisits": "UC-0003"}, "pass", "it says which case it tries again"),
-        ({"like": (OLD,), "documents": (PAPER,)}, "pass", "DOC-0001 says in what it differs"),
+        ({"like": (OLD,), "revisits": "UC-0003"}, "pass", "it says that it tries UC-0003 again"),
+        ({"like": (OLD,), "documents": (PAPER,)}, "pass", "and in what it differs"),
         ({"like": (OLD,), "documents": ({**PAPER, "file": "changed"},)}, "undecided", "nobody has"),
     ],
 )
@@ -87,6 +106,11 @@ def test_former_cases_are_looked_for_and_answered(facts, outcome, words):
         (None, 100, "undecided", "unknown"),
         (5, None, "undecided", "unknown"),
         (0, 0, "undecided", "unknown"),
+        (math.nan, 100, "undecided", "unknown"),
+        (50, math.inf, "undecided", "unknown"),
+        (500, 100, "undecided", "not possible"),
+        (-1, 100, "undecided", "not possible"),
+        (True, "soon", "undecided", "unknown"),
     ],
 )
 def test_labels_are_done_or_not_recorded(done, planned, outcome, value):
@@ -111,8 +135,10 @@ def test_a_day_is_recent_old_or_not_said(day, outcome, words):
 
 
 @pytest.mark.parametrize(
-    ("kappa", "outcome"), [(0.7, "pass"), (0.5, "fail"), ("good", "undecided"), (None, "undecided")]
-)
+    ("kappa", "outcome"),
+    [(0.7, "pass"), (0.5, "fail"), ("good", "undecided"), (None, "undecided"),
+     (math.nan, "undecided")],
+)  # fmt: skip
 def test_a_stated_fact_holds_fails_or_is_unknown(kappa, outcome):
     stated = {} if kappa is None else {"kappa": kappa}
     found = asked("fact_holds", case(stated=stated), holds="kappa>=0.6")
@@ -190,6 +216,15 @@ def test_feasibility_speaks_against_a_reason_or_for_it(found, outcome, words):
 def test_a_reason_without_figures_is_undecided():
     told = asked("feasible", case(feasibility=figures(False)), against=["R01", "R04"])
     assert (told.outcome, told.reason) == ("undecided", "R04: no figures")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("R12", "figures on other sources by a run"), ("R04", "--readers"), ("R03", "CONFIG` on the")],
+)
+def test_what_would_decide_a_reason_is_not_what_was_done_already(code, words):
+    told = asked("feasible", case(feasibility=figures(False)), against=[code])
+    assert words in told.would_decide
 
 
 def test_a_policy_that_asks_for_nothing_is_refused():

@@ -31,6 +31,26 @@ def test_former_cases_are_looked_for_only_where_they_are_asked_for(home):
     assert read_dossier("wrist").like is None
     found = read_dossier("wrist", asked={"prior_search"}).like
     assert [one["id"] for one in found] == ["UC-0001"]
+    assert not found[0]["is_weak"]
+
+
+def test_a_case_put_in_later_is_no_former_one_until_it_ended(home, moved):
+    submit("wrist", "Scaphoid fractures on films of the wrist", modality="xray")
+    submit("wrist-new", "Scaphoid fracture on wrist films", modality="xray")
+    asked = {"prior_search"}
+    first = read_dossier("wrist", asked=asked)
+    assert (first.like, first.searched["n_cases"]) == ((), 0)
+    moved("wrist-new", "rejected")
+    assert [one["id"] for one in read_dossier("wrist", asked=asked).like] == ["UC-0002"]
+
+
+def test_the_words_that_no_former_case_has_are_kept(home):
+    submit("sepsis", "Early warning of sepsis on wards")
+    submit("bone", "Navicular bone injury on wards")
+    told = read_dossier("bone", asked={"prior_search"}).searched
+    assert told["n_cases"] == 1
+    assert "bone" in told["unknown"]
+    assert "ward" not in told["unknown"]
 
 
 def test_a_snapshot_is_the_dossier_again_and_its_hash_binds_every_word(home):

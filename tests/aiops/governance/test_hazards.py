@@ -85,6 +85,12 @@ def test_a_hazard_nobody_rated_after_controls_stays_as_it_was(tmp_path):
             {"controls": ["x"], "residual_likelihood": "very high"},
             "residual risk 5 is above the initial 4",
         ),
+        ({"residual_severity": "minor"}, "residual severity without a control and a residual"),
+        (
+            {"controls": ["a second reader"], "residual_severity": "minor"},
+            "residual severity without a control and a residual likelihood",
+        ),
+        ({"controls": [""], "residual_likelihood": "low"}, "HZ-001: a control that says nothing"),
         ({"twice": True}, "HZ-001 stands 2 times"),
         ({"causes": []}, "hazards.0.causes: List should have at least 1 item"),
         ({"risk": 1}, "hazards.0.risk: Extra inputs are not permitted"),

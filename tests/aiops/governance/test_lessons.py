@@ -2,7 +2,7 @@ import pytest
 
 from aiops.errors import ConfigError
 from aiops.governance import ledger, usecase
-from aiops.governance.lessons import tried_before
+from aiops.governance.lessons import WEAK, tried_before, unknown_words
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -36,6 +36,9 @@ def submitted():
         ("heart segmentation", "cardiac-mri"),
         ("prioritise thoracic radiographs in the queue", "cxr-queue"),
         ("auto-contouring before radiation", "head-neck-oar"),
+        ("OAR autocontouring", "head-neck-oar"),
+        ("navicular bone injury missed in casualty", "wrist-fracture"),
+        ("30-day return to hospital", "readmission"),
     ],
 )
 def test_other_words_for_one_thing_find_the_case_first(asked, slug):
@@ -87,3 +90,19 @@ def test_nothing_like_it_is_an_empty_answer():
 def test_a_text_without_a_word_is_refused():
     with pytest.raises(ConfigError, match="no word to look for"):
         tried_before("? the of")
+
+
+def test_what_shares_a_common_word_only_is_marked_weak():
+    submitted()
+    near, *_, far = tried_before("Missed scaphoid fractures on plain films, seen by nobody")
+    assert (near.slug, near.is_weak) == ("wrist-fracture", False)
+    assert (far.slug, far.is_weak) == ("iped-vendor", True)
+    assert far.likeness < WEAK <= near.likeness
+    assert far.lines()[-1].endswith(", weak)")
+    assert far.to_dict()["is_weak"]
+
+
+def test_the_words_that_no_case_has_are_told_as_they_were_written():
+    usecase.submit("wrist", "Scaphoid fracture on wrist films")
+    assert unknown_words("Navicular breaks and pancreatic cysts in CXR") == ("pancreatic", "cysts")
+    assert unknown_words("navicular", among=[]) == ("navicular",)
