@@ -147,29 +147,55 @@ def audit_clean(evidence: Evidence, asked: Nothing) -> Answer:
 
 
 def seal_read_once(evidence: Evidence, asked: Nothing) -> Answer:
-    """Answer whether the sealed test list was read once.
+    """Answer whether the sealed test list, and each patient of it, was read once.
 
     Whoever reads it again and keeps the better result has tuned on the test list. That is not a
-    fault of the model, so it does not fail; but the figures no longer prove what they say.
+    fault of the model, so it does not fail; but the figures no longer prove what they say. A list
+    that shares patients with one that this use case read before was read in part.
     """
-    threshold = "read once"
+    threshold = "read once, and none of its patients before"
     seal = evidence.evaluation.get("seal") or {}
-    readings = seal.get("reading")
+    readings, shared = seal.get("reading"), seal.get("shared")
     new_list = "a test on patients that no earlier version was tested on"
-    if not seal.get("hash") or readings is None:
+    if not seal.get("hash") or not readings:
         reason = "no seal of the test list stands in the evaluation"
         return Answer("undecided", "not sealed", threshold, reason, new_list)
     figures = ({"seal": seal["hash"], "reading": int(readings)},)
     if int(readings) > 1:
+        value = f"read {readings} times"
         reason = (
             f"this is reading {readings} of the same test list: "
             "the version may have been chosen by its result"
         )
-        return Answer(
-            "undecided", f"read {readings} times", threshold, reason, new_list, figures=figures
+        return Answer("undecided", value, threshold, reason, new_list, figures=figures)
+    if shared is None:
+        reason = "whether its patients were tested before was not counted"
+        return Answer("undecided", "not counted", threshold, reason, "`aiops evaluate`")
+    if shared["known"]:
+        value = f"{_share_known(shared)} tested before"
+        reason = (
+            f"{_share_known(shared)} of its patients were tested before in this use case, on "
+            "another list: the version may have been chosen by their results"
         )
-    reason = "these figures are the first that anybody saw on this test list"
+        return Answer("undecided", value, threshold, reason, new_list, figures=figures)
+    if shared["untold"]:
+        reason = (
+            "earlier test lists of this use case were hashed with another key: "
+            "whether they share patients with this one cannot be told"
+        )
+        return Answer("undecided", "cannot be told", threshold, reason, new_list, figures=figures)
+    reason = "these figures are the first that anybody saw on these patients in this use case"
     return Answer("pass", "read once", threshold, reason, figures=figures)
+
+
+def _share_known(shared: Mapping[str, Any]) -> str:
+    """Return the share in percent, rounded so that neither few nor almost all can be counted."""
+    known, total = int(shared["known"]), int(shared["patients"])
+    if known == total:
+        return "100 %"
+    if min(known, total - known) < SMALL:
+        return "a few" if known < SMALL else "all but a few"
+    return f"{100 * known / total:.0f} %"
 
 
 def _primary_settles(outcome: Outcome, acceptable: float | None) -> str:
