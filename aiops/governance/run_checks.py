@@ -1,8 +1,8 @@
 """The checks of the basic gate: primary metric, groups, audit and test list of one run."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -20,6 +20,9 @@ from aiops.governance.evidence import (
     with_interval,
     worst,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Nothing(Config):
@@ -68,7 +71,11 @@ def primary_bound(evidence: Evidence, asked: Nothing) -> Answer:
 
 
 def no_concern(evidence: Evidence, asked: Which) -> Answer:
-    """Answer whether every group named in advance is shown not to be worse off by the margin."""
+    """Answer whether every group named in advance is shown not to be worse off by the margin.
+
+    The verdicts of the evaluation are read. It fails where a group is surely worse off than the
+    rest and a gap of the margin is not ruled out; whatever else is not shown leaves it undecided.
+    """
     fairness = evidence.experiment.fairness
     if fairness is None:
         return Answer(
@@ -86,7 +93,8 @@ def no_concern(evidence: Evidence, asked: Which) -> Answer:
     if asked.attribute:
         family = family[family["attribute"] == asked.attribute]
     attributes = [asked.attribute] if asked.attribute else fairness.attributes
-    missing = sorted(set(attributes) - set(family["attribute"]))
+    targets = (asked.target,) if asked.target else evidence.experiment.primary_targets
+    missing = not_compared(family, attributes, targets)
     rows = [_as_shown(row, evidence.hidden) for row in family.to_dict("records")]
     concern = [row for row in rows if row["verdict"] == "concern"]
     short = [row for row in rows if row["verdict"] not in {"concern", "adequate"}]
@@ -94,7 +102,7 @@ def no_concern(evidence: Evidence, asked: Which) -> Answer:
     value = f"{len(rows)} groups: {len(rows) - len(concern) - len(short)} adequate, "
     value += f"{len(concern)} concern, {len(short)} insufficient evidence"
     if concern:
-        reason = listed([_worse_off(row) for row in concern])
+        reason = listed([_worse_off(row, fairness.margin) for row in concern])
         settles = "a model that serves these groups as well as the rest, tested on new patients"
         return Answer("fail", value, threshold, reason, settles, "gaps.parquet")
     if short or missing:
@@ -236,12 +244,28 @@ def _group(row: Mapping[str, Any]) -> str:
     return f"{row['attribute']}={row['group']}, {row['target']}"
 
 
-def _worse_off(row: Mapping[str, Any]) -> str:
+def not_compared(
+    family: "pd.DataFrame", attributes: Iterable[str], targets: Sequence[str]
+) -> list[str]:
+    """Return the attributes named in advance that no gap was computed for, of any or one target."""
+    there = set(zip(family["target"], family["attribute"], strict=True))
+    found = []
+    for attribute in attributes:
+        lacking = [target for target in targets if (target, attribute) not in there]
+        whole = len(lacking) == len(targets)
+        found += [attribute] if whole else [f"{attribute}, {target}" for target in lacking]
+    return sorted(found)
+
+
+def _worse_off(row: Mapping[str, Any], margin: float) -> str:
     if not is_number(row["value"]):
         return f"{_group(row)}: worse than the rest; its figures are hidden"
+    # Gap and limits are below 0 here: by how much less they say is how much worse.
+    beyond = row["high_simultaneous"] <= -margin
+    said = "surely by the margin" if beyond else "by the margin is not ruled out"
     return (
         f"{_group(row)}: worse than the rest by {abs(row['value']):.3g} in {row['metric']} "
-        f"({abs(row['high_simultaneous']):.3g} to {abs(row['low_simultaneous']):.3g})"
+        f"({abs(row['high_simultaneous']):.3g} to {abs(row['low_simultaneous']):.3g}); {said}"
     )
 
 

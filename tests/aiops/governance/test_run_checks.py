@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from aiops.governance.checks import answer
 from aiops.governance.evidence import read_evidence
@@ -41,3 +42,27 @@ def test_patients_tested_before_on_another_list_are_no_first_reading(
 def test_a_list_read_once_by_patients_never_tested_passes(make_run):
     assert asked(make_run(), "seal_read_once").outcome == "pass"
     assert asked(make_run("b", reading=0), "seal_read_once").outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [(0.05, "; by the margin is not ruled out"), (0.03, "surely by the margin")],
+)
+def test_a_concern_says_how_the_margin_lies(make_run, margin, words):
+    fairness = {"attributes": ["sex"], "margin": margin}
+    run = make_run(verdicts=("concern", "adequate"), fairness=fairness)
+    found = asked(run, "no_concern")
+    assert found.outcome == "fail"
+    assert "worse than the rest by " in found.reason
+    assert found.reason.endswith(words)
+
+
+def test_an_attribute_without_a_gap_for_one_target_is_undecided(make_run):
+    folder = make_run()
+    config = yaml.safe_load((folder / "resolved.yaml").read_text())
+    config["primary"]["target"] = ["effusion", "hernia"]
+    config["targets"]["hernia"] = {"label": "label_Hernia", "positive": [1]}
+    (folder / "resolved.yaml").write_text(yaml.safe_dump(config))
+    found = asked(folder, "no_concern")
+    assert found.outcome == "undecided"
+    assert "sex, hernia: no group could be compared" in found.reason
