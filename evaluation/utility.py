@@ -36,7 +36,8 @@ DEFINITION = (
 
 CURVE_COLUMNS = [
     "threshold", "n_cases", "n_patients", "n_positive", "net_benefit", "low", "high", "treat_all",
-    "treat_none", "standardised", "state", "reason",
+    "treat_none", "standardised", "state", "reason", "over_all", "over_all_low", "over_all_high",
+    "over_all_state",
 ]  # fmt: skip
 
 
@@ -117,14 +118,15 @@ class _Squares:
     called: FloatArray
 
 
-def _squares(sample: Sample, thresholds: FloatArray, per_patient: FloatArray) -> _Squares:
-    """Return the sums of squares by one sort, whatever the number of thresholds.
+def _squares(
+    sample: Sample, reached: NDArray[np.intp], k: int, per_patient: FloatArray
+) -> _Squares:
+    """Return the sums of squares by one sort, whatever the number of thresholds, k.
 
-    Cases of a patient are added from the highest score down: the r-th true positive raises the
-    patient's square by 2 r - 1 from its own threshold on, and so each case has a fixed share.
+    `reached` is the number of thresholds at which a case is counted, the first of them. Cases of
+    a patient are added from the highest down: the r-th true positive raises the patient's square
+    by 2 r - 1 from its own threshold on, and so each case has a fixed share.
     """
-    k = thresholds.size
-    reached = np.searchsorted(thresholds, sample.worst_scores, "right")
     order = np.argsort(sample.patient * (k + 1) + (k - reached))
     who, reached = sample.patient[order], reached[order]
     ill = sample.y_true[order]
@@ -154,12 +156,42 @@ def _standard_errors(
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return the standard error at each threshold, the patients called, degrees of freedom."""
     per_patient = sample.by_patient(np.ones(sample.patient.size))
+    reached = np.searchsorted(thresholds, sample.worst_scores, "right")
+    return _errors_of(sample, curve, reached, per_patient)
+
+
+def _over_all(
+    sample: Sample, curve: Curve, thresholds: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    """Return net benefit less that of treating everyone, its standard error, those not called.
+
+    Treating everyone calls those cases too that the tool does not: the difference is what is
+    spared in false alarms, less what is missed. It is the net benefit of calling them, turned.
+    """
+    k = thresholds.size
+    per_patient = sample.by_patient(np.ones(sample.patient.size))
+    left = Curve(
+        odds=curve.odds[::-1],
+        true_positive=curve.n_positive - curve.true_positive[::-1],
+        false_positive=curve.n_cases - curve.n_positive - curve.false_positive[::-1],
+        n_cases=curve.n_cases,
+        n_positive=curve.n_positive,
+    )
+    reached = k - np.searchsorted(thresholds, sample.worst_scores, "right")
+    se, spared, df = _errors_of(sample, left, reached, per_patient)
+    return -left.net_benefit[::-1], se[::-1], spared[::-1], df
+
+
+def _errors_of(
+    sample: Sample, curve: Curve, reached: NDArray[np.intp], per_patient: FloatArray
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return standard errors, patients counted at each threshold, degrees of freedom."""
     n, worth = curve.n_cases, effective_count(per_patient)
     if per_patient.max(initial=0) <= 1:
         true, false = curve.true_positive, curve.false_positive
         s = _Squares(true, false, np.zeros_like(true), true, false, true + false)
     else:
-        s = _squares(sample, thresholds, per_patient)
+        s = _squares(sample, reached, curve.odds.size, per_patient)
     value, odds = curve.net_benefit, curve.odds
     square = s.true - 2 * odds * s.cross + odds**2 * s.false
     rounding = 1e-12 * (s.true + odds**2 * s.false)
@@ -177,9 +209,13 @@ def _curve_rows(sample: Sample, thresholds: FloatArray, level: float) -> pd.Data
     n_patients = int((np.bincount(sample.patient, minlength=1) > 0).sum())
     value = curve.net_benefit
     se, called, df = np.zeros_like(value), np.zeros_like(value), 1.0
+    over, over_se, spared = np.full_like(value, np.nan), se, called
     if curve.n_cases:
         se, called, df = _standard_errors(sample, curve, thresholds)
-    half = np.where(se > 0, float(critical(two_sided_z(level), df)) * se, np.nan)
+        over, over_se, spared, _ = _over_all(sample, curve, thresholds)
+    t = float(critical(two_sided_z(level), df))
+    half = np.where(se > 0, t * se, np.nan)
+    over_half = np.where(over_se > 0, t * over_se, np.nan)
     prevalence = curve.prevalence
     reasons = _reasons(sample, called)
     return pd.DataFrame(
@@ -197,13 +233,21 @@ def _curve_rows(sample: Sample, thresholds: FloatArray, level: float) -> pd.Data
             "standardised": value / prevalence if curve.n_positive else np.nan,
             "state": [state for state, _ in reasons],
             "reason": [why for _, why in reasons],
+            "over_all": over,
+            # At best all false alarms are spared, at worst all with the finding are missed.
+            "over_all_low": np.maximum(over - over_half, -1.0),
+            "over_all_high": np.minimum(over + over_half, curve.odds),
+            "over_all_state": [state for state, _ in _reasons(sample, spared)],
         },
         columns=CURVE_COLUMNS,
     )
 
 
 def _reasons(sample: Sample, called: FloatArray) -> list[tuple[str, str]]:
-    """Return for each threshold whether the figure may be read, and why not."""
+    """Return for each threshold whether the figure may be read, and why not.
+
+    `called` are the patients on whom the figure rests at each threshold.
+    """
     if not sample.patient.size:
         return [(NOT_ESTIMABLE, "no case")] * called.size
     n_failed = int(sample.failed.sum())
@@ -264,10 +308,13 @@ def decision_curve(
     -------
     DataFrame
         A row per threshold: ``threshold, n_cases, n_patients, n_positive, net_benefit, low, high,
-        treat_all, treat_none, standardised, state, reason``. ``standardised`` is net benefit over
-        prevalence [2]_, 1 at best, nan without a diseased case. Limits are linearised by patient
-        with a t quantile, nan where no case is called; they hold the chance in the prevalence
-        too, and so may lie above the sample's.
+        treat_all, treat_none, standardised, state, reason, over_all, over_all_low, over_all_high,
+        over_all_state``. ``standardised`` is net benefit over prevalence [2]_, 1 at best, nan
+        without a diseased case. Limits are linearised by patient with a t quantile, nan where no
+        case is called; they hold the chance in the prevalence too, and so may lie above the
+        sample's. ``over_all`` is net benefit less that of treating everyone, in the same patients:
+        its limits are those of the paired difference, nan where every case is called. Treating no
+        one has a net benefit of 0, so that ``low`` and ``high`` are the limits of that difference.
 
     Raises
     ------
@@ -357,7 +404,7 @@ def decision_curve_table(evaluated: "Evaluated") -> pd.DataFrame:
                 "n_cases": case.sample.patient.size,
                 "n_patients": np.unique(case.sample.patient).size,
                 "n_positive": int(case.sample.y_true.sum()),
-                "state": NOT_ESTIMABLE, "reason": blocked,
+                "state": NOT_ESTIMABLE, "reason": blocked, "over_all_state": NOT_ESTIMABLE,
             }  # fmt: skip
             part = pd.DataFrame([row], columns=CURVE_COLUMNS)
         else:

@@ -51,12 +51,17 @@ def feasibility_command(
 )
 @config_arguments
 @click.option("--target", type=float, help="Score to reach; primary.acceptable if not said.")
-@click.option("--per-year", type=float, help="New patients a year, for the whole cohort.")
+@click.option(
+    "--per-year",
+    type=click.FloatRange(min=0, min_open=True),
+    help="New patients a year, with the finding or without, for the whole cohort.",
+)
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(3), help="Draws each.")
 @click.option(
     "--points",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Fits made elsewhere, of any model: a table with columns n_patients and score.",
+    help="Fits made elsewhere, of any model: a table with columns n_patients and score, five fits "
+    "or more of each size.",
 )
 def learning_curve_command(
     config: Path,

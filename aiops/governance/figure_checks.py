@@ -65,7 +65,7 @@ class Slope(OfTarget):
     """How near to 1 a calibration slope must be shown to be."""
 
     within: tuple[float, float] = Field(
-        default=(0.8, 1.25), description="Limits that the whole interval must keep."
+        default=(0.8, 1.25), description="Limits between which the whole interval must lie."
     )
 
 
@@ -116,9 +116,9 @@ def metric_bound(evidence: Evidence, asked: Bound) -> Answer:
 
 
 def calibration_slope(evidence: Evidence, asked: Slope) -> Answer:
-    """Answer whether the calibration slope's interval holds 1, and is narrow enough to say so."""
+    """Answer whether the calibration slope surely lies near 1: its interval between the limits."""
     low, high = asked.within
-    threshold = f"interval holds 1 and lies within {low:g} to {high:g}"
+    threshold = f"interval lies between {low:g} and {high:g}"
     found: list[tuple[Outcome, str]] = []
     told = []
     for target in _targets(evidence, asked):
@@ -134,33 +134,25 @@ def calibration_slope(evidence: Evidence, asked: Slope) -> Answer:
 def net_benefit(evidence: Evidence, asked: Threshold) -> Answer:
     """Answer whether acting on the score beats acting on everybody and on nobody.
 
-    The bound of the net benefit is held against the better of the two plain rules. Theirs is taken
-    as it is in these patients: the table keeps no interval of the difference.
+    Held to 0 is the interval of each difference in net benefit, in the same patients: both must
+    lie above it. To act on nobody has a net benefit of 0.
     """
     file = "tables/decision_curve.parquet"
-    threshold = f"lower bound above treating all and none, at a risk of {asked.threshold:g}"
+    threshold = f"surely more net benefit than from all and none, at a risk of {asked.threshold:g}"
     table = evidence.table("decision_curve")
-    if table is None:
+    if table is None or "over_all" not in table:
         return _no_table(threshold, file)
     found: list[tuple[Outcome, str]] = []
     told = []
     for target in _targets(evidence, asked):
         near = table[(table["target"] == target) & _near(table["threshold"], asked.threshold)]
         row = near.to_dict("records")[0] if len(near) else None
-        if row is None or not is_number(row["low"]) or row["state"] != "ok":
+        if row is None:
             found.append(("undecided", f"{target}: net benefit cannot be told at this threshold"))
             continue
-        rival = max(float(row["treat_all"]), float(row["treat_none"]))
-        told.append(
-            f"{target} {row['net_benefit']:.3g} ({row['low']:.3g} to {row['high']:.3g}), "
-            f"plain rules {rival:.3g}"
-        )
-        if row["low"] > rival:
-            found.append(("pass", f"{target}: more net benefit than the plain rules"))
-        elif row["high"] <= rival:
-            found.append(("fail", f"{target}: no more net benefit than the plain rules"))
-        else:
-            found.append(("undecided", f"{target}: the plain rules lie inside the interval"))
+        gains = gains_of(row)
+        told += [with_interval(f"{target} over {name}", gain) for name, gain in gains.items()]
+        found.append(_beats(target, gains))
     return _judged(found, told, threshold, file)
 
 
@@ -181,9 +173,13 @@ def group_size(evidence: Evidence, asked: Enough) -> Answer:
     short, missing = [], []
     for attribute in attributes:
         rows = table[table["attribute"] == attribute]
-        missing += [] if len(rows) else [f"{attribute}: no group in the evaluation"]
         counts = rows[~rows["group"].isin(UNSURE)].groupby("group")["n_patients"].max()
-        short += [f"{attribute}={g}" for g, n in counts.items() if n < asked.at_least]
+        missing += [] if len(counts) else [f"{attribute}: no group in the evaluation"]
+        # A group that the config names and nobody belongs to was not tested either.
+        named = evidence.experiment.data.attributes[attribute].values.values()
+        absent = dict.fromkeys((g for g in named if g not in counts.index), 0)
+        sizes = {**{str(g): n for g, n in counts.items()}, **(absent if len(counts) else {})}
+        short += [f"{attribute}={g}" for g, n in sizes.items() if n < asked.at_least]
     if short or missing:
         reasons = [f"{name}: fewer patients than asked for" for name in short] + missing
         settles = "more test patients of " + listed(short or attributes)
@@ -247,6 +243,33 @@ def failed_cases(evidence: Evidence, asked: Share) -> Answer:
     return _judged([told], [f"upper bound {high:.3g}"], threshold, "evaluation.json")
 
 
+def gains_of(row: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
+    """Return what acting on the tool gains over all and over none, as figures with a state."""
+    over_all = {"value": row["over_all"], "low": row["over_all_low"], "high": row["over_all_high"],
+                "state": row["over_all_state"]}  # fmt: skip
+    over_none = {key: row[key] for key in ("low", "high", "state")}
+    return {"all": over_all, "none": {**over_none, "value": row["net_benefit"]}}
+
+
+def _beats(target: str, gains: Mapping[str, Mapping[str, Any]]) -> tuple[Outcome, str]:
+    """Hold the gain over all and over none to 0."""
+    known = {
+        name: gain
+        for name, gain in gains.items()
+        if gain["state"] == "ok" and is_number(gain["low"]) and is_number(gain["high"])
+    }
+    lost = [name for name, gain in known.items() if gain["high"] <= 0]
+    if lost:
+        return "fail", f"{target}: surely no more net benefit than from acting on {lost[0]}"
+    if len(known) < len(gains):
+        name = next(name for name in gains if name not in known)
+        return "undecided", f"{target}: the gain over acting on {name} rests on too few patients"
+    open_ones = [name for name, gain in known.items() if gain["low"] <= 0]
+    if open_ones:
+        return "undecided", f"{target}: the gain over acting on {open_ones[0]} may be 0 or less"
+    return "pass", f"{target}: surely more net benefit than from acting on all or none"
+
+
 def _judged(
     found: list[tuple[Outcome, str]],
     told: list[str],
@@ -269,12 +292,15 @@ def _asked_for(
 
     if asked.at_most is not None:
         return asked.at_most, False, f"upper bound ≤ {asked.at_most:g}"
-    value, better = asked.at_least, True
+    value: float | str | None = asked.at_least
+    better: bool | None = True
     if value == "acceptable":
         primary = evidence.experiment.primary
         value = primary.acceptable if primary.metric == metric else None
         known = METRICS.get(metric)
-        better = bool(known.higher_is_better) if known else True
+        better = known.higher_is_better if known else True
+    if better is None:
+        return None, None, f"{metric} has no better and worse to set a bound for"
     if not isinstance(value, float | int):
         return None, None, "no acceptance value was set before the test"
     fairness = evidence.experiment.fairness
@@ -312,12 +338,12 @@ def _rows_asked(evidence: Evidence, asked: Bound, metric: str) -> Iterator[tuple
 def _slope_lies(target: str, row: Row, low: float, high: float) -> tuple[Outcome, str]:
     if row["state"] != "ok":
         return "undecided", f"{target}: {str(row['state']).replace('_', ' ')}"
-    if not row["low"] <= 1 <= row["high"]:
-        side = "too bold" if row["high"] < 1 else "too timid"
-        return "fail", f"{target}: 1 lies outside the interval, the predictions are {side}"
+    if row["high"] < low or row["low"] > high:
+        side = "too bold" if row["high"] < low else "too timid"
+        return "fail", f"{target}: the whole interval lies outside, the predictions are {side}"
     if row["low"] < low or row["high"] > high:
-        return "undecided", f"{target}: the interval holds 1 but is too wide to say so"
-    return "pass", f"{target}: the interval holds 1"
+        return "undecided", f"{target}: a limit lies inside the interval"
+    return "pass", f"{target}: the whole interval lies between the limits"
 
 
 def _targets(evidence: Evidence, asked: OfTarget) -> tuple[str, ...]:

@@ -29,6 +29,16 @@ SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 LEAST_PATIENTS = 20
 """A smaller part teaches a model nothing that a curve could be drawn through."""
 
+FEWEST_FITS = 5
+"""Fits of a size, made elsewhere, below which nothing is concluded from them."""
+OWN_LIMITS = (
+    "The limits hold chance in the patients scored on and in the draws, not that other training "
+    "patients would have taught another model."
+)
+POINTS_LIMITS = (
+    "The limits hold chance between the fits, not that in the patients they were scored on."
+)
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -82,7 +92,7 @@ def learning_curve(
     Raises
     ------
     ConfigError
-        If there is no target, or the model is not one that can be fitted here.
+        If there is no target, the metric is no share, or the model cannot be fitted here.
     DataError
         If the cases leave nothing to tune on, or a table cannot be read.
     """
@@ -96,12 +106,13 @@ def learning_curve(
         raise ConfigError(
             "no target is set", where=f"{config_path}: primary", fix="add `acceptable`, or --target"
         )
+    falls = _require_share(experiment, target, config_path)
     if points is not None:
-        measured = _read(points, asked)
+        measured = _read(points, asked, falls=falls)
     else:
         _require_table_model(experiment, config_path)
         measured = _measure(experiment, config_path, asked, progress)
-    law = fit_power_law(measured.n, measured.score, measured.replicates)
+    law = fit_power_law(measured.n, measured.score, measured.replicates, falls=falls)
     bounds = np.quantile(measured.replicates, [0.025, 0.975], axis=0)
     sizes = zip(measured.n, measured.score, *bounds, strict=True)
     rows = [dict(zip(("n_patients", "score", "low", "high"), s, strict=True)) for s in sizes]
@@ -118,7 +129,7 @@ def learning_curve(
         "points": rows,
         "fit": {
             "form": "a − b·n^(−c)", "a": law.a, "b": law.b, "c": law.c, "a_low": law.a_low,
-            "a_high": law.a_high, "state": law.state, "reason": law.reason,
+            "a_high": law.a_high, "state": law.state, "reason": law.reason, "n_lost": law.n_lost,
         },
         "needed": dict(zip(("value", "low", "high"), needed, strict=True)),
         "evidence": evidence_of_curve(law, measured, target, asked.per_year),
@@ -132,6 +143,26 @@ def learning_curve(
 def latest_curve(use_case: str) -> dict[str, Any] | None:
     """Return the newest learning curve of a use case; None if none was drawn."""
     return latest(use_case, "learning-curve")
+
+
+def _require_share(experiment: Experiment, target: float, config_path: Path) -> bool:
+    """Return whether lower is better; refuse a metric that does not run from 0 to 1."""
+    from evaluation import METRICS
+
+    metric = METRICS[experiment.primary.metric]
+    if metric.higher_is_better is None or (metric.low, metric.high) != (0, 1):
+        raise ConfigError(
+            f"no curve is drawn of {metric.name}: it is no share with a better end, from 0 to 1",
+            where=f"{config_path}: primary.metric",
+            fix="name such a metric: primary.metric=dice, say",
+        )
+    if not 0 <= target <= 1:
+        raise ConfigError(
+            f"a target of {target:g} cannot be reached: {metric.name} lies between 0 and 1",
+            where=f"--target, or {config_path}: primary.acceptable",
+            fix="set a target between 0 and 1",
+        )
+    return not metric.higher_is_better
 
 
 def _require_table_model(experiment: Experiment, config_path: Path) -> None:
@@ -176,7 +207,7 @@ def _measure(experiment: Experiment, config_path: Path, asked: Aim, progress: Pr
     n_tune = int(tune["patient_id"].nunique())
     return Measured(
         np.array(usable, float), mean, replicates, n_all, len(people),
-        f"{count(n_tune)} patients set aside to tune on",
+        f"{count(n_tune)} patients set aside to tune on", limits_hold=OWN_LIMITS,
     )  # fmt: skip
 
 
@@ -277,30 +308,66 @@ def weighted_auc(
     return out
 
 
-def _read(points: Path, asked: Aim) -> Measured:
-    """Read fits that were made elsewhere; replicates are drawn over the fits of each size."""
+def _read(points: Path, asked: Aim, *, falls: bool) -> Measured:
+    """Read fits that were made elsewhere; replicates are drawn from the spread between them."""
     from aiops.data.table import numbers, read_frame, require_columns
 
     frame = read_frame(points)
     require_columns(frame, dict.fromkeys(("n_patients", "score"), "--points"), where=str(points))
     n, score = numbers(frame["n_patients"]), numbers(frame["score"])
-    if not (np.isfinite(n).all() and np.isfinite(score).all() and (n > 0).all()):
+    if not (np.isfinite(n).all() and (n > 0).all() and ((score >= 0) & (score <= 1)).all()):
         raise DataError(
-            "n_patients and score must be numbers in each row, n_patients above 0",
+            "n_patients must be a number above 0 in each row, and score one from 0 to 1",
             where=str(points),
             fix="fill these columns",
         )
     sizes = np.unique(n)
-    rng = np.random.default_rng(asked.seed)
     fits = [score[n == size] for size in sizes]
-    lone = [int(s) for s, f in zip(sizes, fits, strict=True) if len(f) < 3]
-    if lone:
+    few = [f"{s:g}" for s, f in zip(sizes, fits, strict=True) if len(f) < FEWEST_FITS]
+    if max(map(len, fits)) < 2:
         raise DataError(
-            f"fewer than 3 fits with {', '.join(map(str, lone))} patients: no spread can be told",
+            "each size was fitted once: no spread can be told",
             where=str(points),
-            fix="fit each size with three seeds or more",
+            fix=f"fit each size with {FEWEST_FITS} seeds or more",
         )
-    drawn = [f[rng.integers(0, len(f), (asked.n_boot, len(f)))].mean(axis=1) for f in fits]
-    most = int(sizes[-1])
-    mean = np.array([f.mean() for f in fits])
-    return Measured(sizes, mean, np.array(drawn).T, most, most, f"the fits in {points.name}")
+    doubt = f"fewer than {FEWEST_FITS} fits with {', '.join(few)} patients" if few else ""
+    most, mean = int(sizes[-1]), np.array([f.mean() for f in fits])
+    replicates = replicates_of(fits, asked.n_boot, np.random.default_rng(asked.seed))
+    return Measured(
+        sizes, mean, replicates, most, most, f"the fits in {points.name}", falls=falls,
+        doubt=doubt, limits_hold=POINTS_LIMITS,
+    )  # fmt: skip
+
+
+def replicates_of(
+    fits: Sequence[NDArray[np.float64]], n_boot: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw means of a few fits at each size, with the spread of all sizes pooled.
+
+    Three to ten fits are too few to be drawn from themselves: such a bootstrap is too narrow by
+    the square root of (k − 1) / k and knows no t. So means are drawn from a t distribution with
+    the pooled degrees of freedom and the pooled spread; where the fits of a size spread more than
+    that, with their own.
+
+    Parameters
+    ----------
+    fits : sequence of ndarray
+        Scores at each size, two or more at one of them.
+    n_boot : int
+        Replicates.
+    rng : numpy.random.Generator
+        The only source of chance.
+
+    Returns
+    -------
+    ndarray, shape (n_boot, n_sizes)
+        Between 0 and 1.
+    """
+    counts = np.array([f.size for f in fits])
+    squares = np.array([np.square(f - f.mean()).sum() for f in fits])
+    df = int((counts - 1).sum())
+    own = np.sqrt(squares / np.maximum(counts - 1, 1))
+    spread = np.maximum(own, np.sqrt(squares.sum() / df)) / np.sqrt(counts)
+    drawn = rng.standard_t(df, (n_boot, len(fits))) * spread
+    found: NDArray[np.float64] = np.clip(np.array([f.mean() for f in fits]) + drawn, 0.0, 1.0)
+    return found

@@ -1,7 +1,8 @@
 """The learning curve as an inverse power law: where it leads, and how many patients a goal takes.
 
 A score at n patients is a − b·n^(−c): a is what would be reached with patients without end [1]_.
-The fit is said not to hold where it does not.
+Where lower is better the curve falls, and b is below 0. The fit is said not to hold where it does
+not.
 
 References
 ----------
@@ -10,7 +11,7 @@ References
 
 import math
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class PowerLaw:
         Whether the curve may be read beyond what was measured.
     reason : str
         Why not.
+    falls : bool
+        Whether lower scores are better.
+    n_lost : int
+        Replicates that could not be fitted; the intervals are without them.
     """
 
     a: float = math.nan
@@ -52,6 +57,8 @@ class PowerLaw:
     n_most: float = math.nan
     state: str = "ok"
     reason: str = ""
+    falls: bool = False
+    n_lost: int = 0
 
     def score(self, n: float) -> float:
         """Return the score that `n` patients would reach."""
@@ -69,13 +76,17 @@ class PowerLaw:
         """Return the patients a target takes, with an interval; inf where it is never reached."""
         if self.state != "ok":
             return math.nan, math.nan, math.nan
-        replicates = [_needed(a, b, c, target) for a, b, c in self.replicates]
+        sign = -1 if self.falls else 1
+        replicates = [_needed(sign * a, sign * b, c, sign * target) for a, b, c in self.replicates]
         # inf is an answer here, so the quantiles are taken from the order and not interpolated.
         low, high = np.quantile(replicates, [0.025, 0.975], method="inverted_cdf")
-        return _needed(self.a, self.b, self.c, target), float(low), float(high)
+        value = _needed(sign * self.a, sign * self.b, self.c, sign * target)
+        return value, float(low), float(high)
 
 
-def fit_power_law(n: FloatArray, score: FloatArray, replicates: FloatArray) -> PowerLaw:
+def fit_power_law(
+    n: FloatArray, score: FloatArray, replicates: FloatArray, *, falls: bool = False
+) -> PowerLaw:
     """Fit a − b·n^(−c) to scores at growing numbers of patients.
 
     Parameters
@@ -83,15 +94,17 @@ def fit_power_law(n: FloatArray, score: FloatArray, replicates: FloatArray) -> P
     n : ndarray, shape (n_sizes,)
         Patients learnt from, ascending.
     score : ndarray, shape (n_sizes,)
-        Mean score at each size; higher is better, at most 1.
+        Mean score at each size, in [0, 1].
     replicates : ndarray, shape (n_boot, n_sizes)
         The same scores in each bootstrap replicate.
+    falls : bool, default=False
+        Whether lower is better.
 
     Returns
     -------
     PowerLaw
-        ``state="no_fit"`` with the reason where the sizes are too few, the scores do not rise, the
-        curve misses them by more than their spread, or replicates cannot be fitted.
+        ``state="no_fit"`` with the reason where the sizes are too few, the scores do not get
+        better, the curve misses them by more than their spread, or replicates cannot be fitted.
 
     Raises
     ------
@@ -109,31 +122,42 @@ def fit_power_law(n: FloatArray, score: FloatArray, replicates: FloatArray) -> P
     if n.shape != score.shape or replicates.ndim != 2 or replicates.shape[1] != n.size:
         raise ValueError(f"n {n.shape}, score {score.shape}, replicates {replicates.shape} differ")
     most = float(n.max()) if n.size else math.nan
+    no_fit = PowerLaw(n_most=most, state="no_fit", falls=falls)
     if n.size < FEWEST_SIZES:
         why = f"{n.size} sizes; a curve of three parameters takes {FEWEST_SIZES}"
-        return PowerLaw(n_most=most, state="no_fit", reason=why)
+        return replace(no_fit, reason=why)
+    if falls:
+        score, replicates = 1 - score, 1 - replicates
     spread = np.maximum(replicates.std(axis=0), 1e-4)
     rise = replicates[:, -1] - replicates[:, 0]
     if np.quantile(rise, 0.025) <= 0:
-        why = "the score does not surely rise from the smallest size to the largest"
-        return PowerLaw(n_most=most, state="no_fit", reason=why)
+        why = "the score does not surely get better from the smallest size to the largest"
+        return replace(no_fit, reason=why)
     whole = _fit(n, score, spread)
     if whole is None:
-        return PowerLaw(n_most=most, state="no_fit", reason="no curve could be fitted")
+        return replace(no_fit, reason="no curve could be fitted")
     fitted = [found for row in replicates if (found := _fit(n, row, spread, whole)) is not None]
+    n_lost = len(replicates) - len(fitted)
     law = np.array(fitted).reshape(-1, 3)
     reason = ""
-    if len(law) < (1 - MOST_LOST) * len(replicates):
-        reason = f"{len(replicates) - len(law)} of {len(replicates)} replicates could not be fitted"
+    if n_lost > MOST_LOST * len(replicates):
+        reason = f"{n_lost} of {len(replicates)} replicates could not be fitted"
     miss = (score - (whole[0] - whole[1] * n ** -whole[2])) / spread
     if np.sqrt((miss**2).mean()) > 2:
         reason = "the curve misses the scores by more than twice their spread"
+    if falls:
+        whole, law = _turned(whole[None])[0], _turned(law)
     low, high = np.quantile(law[:, 0], [0.025, 0.975]) if len(law) else (math.nan, math.nan)
     a, b, c = map(float, whole)
-    return PowerLaw(
-        a, b, c, a_low=float(low), a_high=float(high), replicates=law, n_most=most,
-        state="no_fit" if reason else "ok", reason=reason,
+    return replace(
+        no_fit, a=a, b=b, c=c, a_low=float(low), a_high=float(high), replicates=law,
+        state="no_fit" if reason else "ok", reason=reason, n_lost=n_lost,
     )  # fmt: skip
+
+
+def _turned(law: FloatArray) -> FloatArray:
+    """Return the parameters of 1 less the curve."""
+    return law * [-1, -1, 1] + [1, 0, 0]
 
 
 def _fit(
@@ -161,6 +185,7 @@ def _fit(
 
 
 def _needed(a: float, b: float, c: float, target: float) -> float:
+    """Return where a curve that rises to a reaches the target."""
     if a <= target:
         return math.inf
     if b <= 0:

@@ -1,8 +1,8 @@
 """The checks of the basic gate: primary metric, groups, audit and test list of one run."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -20,6 +20,9 @@ from aiops.governance.evidence import (
     with_interval,
     worst,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Nothing(Config):
@@ -68,7 +71,11 @@ def primary_bound(evidence: Evidence, asked: Nothing) -> Answer:
 
 
 def no_concern(evidence: Evidence, asked: Which) -> Answer:
-    """Answer whether every group named in advance is shown not to be worse off by the margin."""
+    """Answer whether every group named in advance is shown not to be worse off by the margin.
+
+    The verdicts of the evaluation are read. It fails where a group is surely worse off than the
+    rest and a gap of the margin is not ruled out; whatever else is not shown leaves it undecided.
+    """
     fairness = evidence.experiment.fairness
     if fairness is None:
         return Answer(
@@ -86,7 +93,8 @@ def no_concern(evidence: Evidence, asked: Which) -> Answer:
     if asked.attribute:
         family = family[family["attribute"] == asked.attribute]
     attributes = [asked.attribute] if asked.attribute else fairness.attributes
-    missing = sorted(set(attributes) - set(family["attribute"]))
+    targets = (asked.target,) if asked.target else evidence.experiment.primary_targets
+    missing = not_compared(family, attributes, targets)
     rows = [_as_shown(row, evidence.hidden) for row in family.to_dict("records")]
     concern = [row for row in rows if row["verdict"] == "concern"]
     short = [row for row in rows if row["verdict"] not in {"concern", "adequate"}]
@@ -94,7 +102,7 @@ def no_concern(evidence: Evidence, asked: Which) -> Answer:
     value = f"{len(rows)} groups: {len(rows) - len(concern) - len(short)} adequate, "
     value += f"{len(concern)} concern, {len(short)} insufficient evidence"
     if concern:
-        reason = listed([_worse_off(row) for row in concern])
+        reason = listed([_worse_off(row, fairness.margin) for row in concern])
         settles = "a model that serves these groups as well as the rest, tested on new patients"
         return Answer("fail", value, threshold, reason, settles, "gaps.parquet")
     if short or missing:
@@ -147,29 +155,55 @@ def audit_clean(evidence: Evidence, asked: Nothing) -> Answer:
 
 
 def seal_read_once(evidence: Evidence, asked: Nothing) -> Answer:
-    """Answer whether the sealed test list was read once.
+    """Answer whether the sealed test list, and each patient of it, was read once.
 
     Whoever reads it again and keeps the better result has tuned on the test list. That is not a
-    fault of the model, so it does not fail; but the figures no longer prove what they say.
+    fault of the model, so it does not fail; but the figures no longer prove what they say. A list
+    that shares patients with one that this use case read before was read in part.
     """
-    threshold = "read once"
+    threshold = "read once, and none of its patients before"
     seal = evidence.evaluation.get("seal") or {}
-    readings = seal.get("reading")
+    readings, shared = seal.get("reading"), seal.get("shared")
     new_list = "a test on patients that no earlier version was tested on"
-    if not seal.get("hash") or readings is None:
+    if not seal.get("hash") or not readings:
         reason = "no seal of the test list stands in the evaluation"
         return Answer("undecided", "not sealed", threshold, reason, new_list)
     figures = ({"seal": seal["hash"], "reading": int(readings)},)
     if int(readings) > 1:
+        value = f"read {readings} times"
         reason = (
             f"this is reading {readings} of the same test list: "
             "the version may have been chosen by its result"
         )
-        return Answer(
-            "undecided", f"read {readings} times", threshold, reason, new_list, figures=figures
+        return Answer("undecided", value, threshold, reason, new_list, figures=figures)
+    if shared is None:
+        reason = "whether its patients were tested before was not counted"
+        return Answer("undecided", "not counted", threshold, reason, "`aiops evaluate`")
+    if shared["known"]:
+        value = f"{_share_known(shared)} tested before"
+        reason = (
+            f"{_share_known(shared)} of its patients were tested before in this use case, on "
+            "another list: the version may have been chosen by their results"
         )
-    reason = "these figures are the first that anybody saw on this test list"
+        return Answer("undecided", value, threshold, reason, new_list, figures=figures)
+    if shared["untold"]:
+        reason = (
+            "earlier test lists of this use case were hashed with another key: "
+            "whether they share patients with this one cannot be told"
+        )
+        return Answer("undecided", "cannot be told", threshold, reason, new_list, figures=figures)
+    reason = "these figures are the first that anybody saw on these patients in this use case"
     return Answer("pass", "read once", threshold, reason, figures=figures)
+
+
+def _share_known(shared: Mapping[str, Any]) -> str:
+    """Return the share in percent, rounded so that neither few nor almost all can be counted."""
+    known, total = int(shared["known"]), int(shared["patients"])
+    if known == total:
+        return "100 %"
+    if min(known, total - known) < SMALL:
+        return "a few" if known < SMALL else "all but a few"
+    return f"{100 * known / total:.0f} %"
 
 
 def _primary_settles(outcome: Outcome, acceptable: float | None) -> str:
@@ -210,12 +244,28 @@ def _group(row: Mapping[str, Any]) -> str:
     return f"{row['attribute']}={row['group']}, {row['target']}"
 
 
-def _worse_off(row: Mapping[str, Any]) -> str:
+def not_compared(
+    family: "pd.DataFrame", attributes: Iterable[str], targets: Sequence[str]
+) -> list[str]:
+    """Return the attributes named in advance that no gap was computed for, of any or one target."""
+    there = set(zip(family["target"], family["attribute"], strict=True))
+    found = []
+    for attribute in attributes:
+        lacking = [target for target in targets if (target, attribute) not in there]
+        whole = len(lacking) == len(targets)
+        found += [attribute] if whole else [f"{attribute}, {target}" for target in lacking]
+    return sorted(found)
+
+
+def _worse_off(row: Mapping[str, Any], margin: float) -> str:
     if not is_number(row["value"]):
         return f"{_group(row)}: worse than the rest; its figures are hidden"
+    # Gap and limits are below 0 here: by how much less they say is how much worse.
+    beyond = row["high_simultaneous"] <= -margin
+    said = "surely by the margin" if beyond else "by the margin is not ruled out"
     return (
         f"{_group(row)}: worse than the rest by {abs(row['value']):.3g} in {row['metric']} "
-        f"({abs(row['high_simultaneous']):.3g} to {abs(row['low_simultaneous']):.3g})"
+        f"({abs(row['high_simultaneous']):.3g} to {abs(row['low_simultaneous']):.3g}); {said}"
     )
 
 

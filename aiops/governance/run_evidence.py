@@ -4,29 +4,35 @@ Runs are read, never run: no model is fitted but the simple one, on patients tha
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from aiops.config import Experiment
 from aiops.files import read_json, read_table
+from aiops.governance.evidence import clears
+from aiops.governance.figure_checks import gains_of
 from aiops.governance.reason_evidence import (
     Evidence,
-    above,
-    below,
     count,
     evidence,
     share,
     threshold_of,
     worst,
 )
+from aiops.governance.run_checks import not_compared
+from aiops.governance.transfer_evidence import (
+    config_of,
+    evaluated,
+    external_drop,
+    figure_of,
+    signed,
+    site_drop,
+    unusable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from evaluation import Estimate
 
 LEAST, MOST = 0.05, 0.5
 """Threshold probabilities between which net benefit is looked at."""
@@ -34,7 +40,7 @@ LEAST, MOST = 0.05, 0.5
 
 def below_target(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     """Return the primary figure against the value set before the test (R11)."""
-    told = _evaluated(run_dir)
+    told = evaluated(run_dir)
     if told is None:
         return None
     from evaluation import METRICS
@@ -43,151 +49,81 @@ def below_target(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     for row in told["primary"]:
         asked, metric = row.get("acceptable"), METRICS[row["metric"]]
         if asked is None and run_dir is not None:
-            asked = _config(run_dir).primary.acceptable
-        said = f"{metric.label} of {row['target']} is {_figure(row)}, n={count(row['n_patients'])}"
+            asked = config_of(run_dir).primary.acceptable
+        said = (
+            f"{metric.label} of {row['target']} is {figure_of(row)}, n={count(row['n_patients'])}"
+        )
         if asked is None:
             found.append(_of_run("R11", f"{said}; no value was set before the test.", row, run_dir))
             continue
-        is_worse = above if metric.higher_is_better is False else below
-        supports = is_worse(row["low"], row["high"], asked)
-        word = {True: "the whole interval misses it", False: "the interval clears it"}
-        said += f"; {asked:g} was set before the test: {word.get(supports, 'it lies inside')}"  # type: ignore[arg-type]
+        outcome, why = clears("", row, asked, metric.higher_is_better)
+        supports = {"fail": True, "pass": False, "undecided": None}[outcome]
+        word = {"fail": "the whole interval misses it", "pass": "the interval clears it"}.get(
+            outcome, f"it cannot be told ({why.removeprefix(': ')})"
+        )
+        said += f"; {asked:g} was set before the test: {word}"
         found.append(_of_run("R11", f"{said}.", row, run_dir, threshold=asked, supports=supports))
     return worst(found)
 
 
 def interval_width(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     """Return how well the test patients let the primary figure be known (R01)."""
-    told = _evaluated(run_dir)
+    told = evaluated(run_dir)
     if told is None:
         return None
-    bound, found = threshold_of("R01", "half_width"), []
+    found = []
     for row in told["primary"]:
-        if row["low"] is None or row["high"] is None or not math.isfinite(row["high"] - row["low"]):
-            why = row.get("reason") or str(row["state"]).replace("_", " ")
-            said = f"{row['metric']} of {row['target']} has no interval: {why}."
+        name, bound = f"{row['metric']} of {row['target']}", _width_wanted(row["metric"])
+        if why := unusable(row):
+            said = f"How well {name} is known cannot be told: {why}."
             found.append(_of_run("R01", said, row, run_dir, threshold=bound))
             continue
         half = (row["high"] - row["low"]) / 2
-        said = (
-            f"{count(row['n_patients'])} test patients let {row['metric']} of {row['target']} be "
-        )
-        said += f"known to ±{half:.3f}; ±{bound:g} is wanted."
-        one = _of_run("R01", said, row, run_dir, threshold=bound, supports=half > bound)
+        said = f"{count(row['n_patients'])} test patients let {name} be known to ±{half:.3f}; "
+        said += f"±{bound:g} is wanted." if bound is not None else "no width was set for it."
+        supports = None if bound is None else half > bound
+        one = _of_run("R01", said, row, run_dir, threshold=bound, supports=supports)
         found.append({**one, "value": half, "low": None, "high": None})
     return worst(found)
 
 
 def group_gaps(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     """Return the gap of the group that is served worst, among those named in advance (R13)."""
-    if _evaluated(run_dir) is None or run_dir is None:
+    if evaluated(run_dir) is None or run_dir is None:
         return None
     from aiops.report.disclosure import disclosed, is_hidden
 
-    experiment = _config(run_dir)
-    if experiment.fairness is None:
+    experiment = config_of(run_dir)
+    fairness = experiment.fairness
+    if fairness is None:
         return evidence("R13", "No group was named in advance.", source=run_dir.name)
-    margin = experiment.fairness.margin
-    shown = disclosed(run_dir, experiment).gaps
-    family = shown[shown["prespecified"].astype(bool) & (shown["verdict"] != "")]
-    hidden = family["reason"].map(is_hidden)
-    rows = family[~hidden & family["high_simultaneous"].notna()].sort_values("high_simultaneous")
-    concern = rows[rows["verdict"] == "concern"]
-    proven = len(rows) == len(family) and (rows["verdict"] == "adequate").all() and len(rows) > 0
-    supports = True if len(concern) else False if proven else None
-    said = f"{len(family)} groups were named in advance, the margin is {margin:g}: "
-    said += f"worse off {len(concern)}, surely not {int((rows['verdict'] == 'adequate').sum())}"
-    said += f", figures hidden for {int(hidden.sum())}" if hidden.any() else ""
+    margin = fairness.margin
+    family, shown = (
+        table[table["prespecified"].astype(bool) & (table["verdict"] != "")]
+        for table in (read_table(run_dir / "gaps.parquet"), disclosed(run_dir, experiment).gaps)
+    )
+    missing = not_compared(family, fairness.attributes, experiment.primary_targets)
+    n_worse = int((family["verdict"] == "concern").sum())
+    n_fine = int((family["verdict"] == "adequate").sum())
+    proven = n_fine == len(family) > 0 and not missing
+    supports = True if n_worse else False if proven else None
+    hidden = shown["reason"].map(is_hidden)
+    n_hidden = len(family) - len(shown) + int(hidden.sum())
+    said = f"{len(family)} groups were compared, the margin is {margin:g}: {n_worse} surely worse "
+    said += f"off than the rest with the margin not ruled out, {n_fine} surely not worse off by it"
+    said += f", figures hidden for {n_hidden}" if n_hidden else ""
+    said += f"; not compared: {', '.join(missing)}" if missing else ""
+    rows = shown[~hidden & shown["high_simultaneous"].notna()].sort_values("high_simultaneous")
     if rows.empty:
-        return evidence("R13", f"{said}.", source=run_dir.name, threshold=margin)
+        return evidence("R13", f"{said}.", supports=supports, source=run_dir.name, threshold=margin)
     first = rows.iloc[0]
     value, low, high = first["value"], first["low_simultaneous"], first["high_simultaneous"]
-    said += f". Worst: {first['attribute']} {first['group']}, {_signed(value, low, high)} "
-    said += f"in {first['metric']} of {first['target']}"
+    n = int(first["n_patients"]) if math.isfinite(first["n_patients"]) else None
+    said += f". Lowest: {first['attribute']} {first['group']}, {signed(value, low, high)} "
+    said += f"in {first['metric']} of {first['target']}" + (f", n={count(n)}" if n else "")
     return evidence(
-        "R13", f"{said}.", supports=supports, value=value, low=low, high=high,
-        n=int(first["n_patients"]) if math.isfinite(first["n_patients"]) else None,
+        "R13", f"{said}.", supports=supports, value=value, low=low, high=high, n=n,
         threshold=margin, source=f"{run_dir.name}/gaps.parquet",
-    )  # fmt: skip
-
-
-def site_drop(*, run_dir: Path | None, **_: Any) -> Evidence | None:
-    """Return how far the worst site falls behind when each is tested unseen (R02)."""
-    if _evaluated(run_dir) is None or run_dir is None:
-        return None
-    experiment = _config(run_dir)
-    if not experiment.split.leave_one_out:
-        return None
-    from aiops.report.disclosure import disclosed
-
-    column = experiment.split.column
-    site = [n for n, a in experiment.data.attributes.items() if a.column == column]
-    gaps = disclosed(run_dir, experiment).gaps
-    primary = experiment.primary
-    rows = gaps[
-        gaps["attribute"].isin(site)
-        & (gaps["metric"] == primary.metric)
-        & gaps["target"].isin(experiment.primary_targets)
-        & gaps["value"].notna()
-    ].sort_values("value")
-    if rows.empty:
-        return None
-    bound, first = threshold_of("R02", "drop"), rows.iloc[0]
-    drop, low, high = -first["value"], -first["high"], -first["low"]
-    return evidence(
-        "R02",
-        f"Each of {len(rows)} sites was tested by a model that never saw it. The worst, "
-        f"{first['group']}, is {_signed(-drop, -high, -low)} in {primary.metric} of "
-        f"{first['target']} against the rest; a drop of {bound:g} matters.",
-        supports=above(low, high, bound), value=drop, low=low, high=high, threshold=bound,
-        source=f"{run_dir.name}/gaps.parquet",
-    )  # fmt: skip
-
-
-def external_drop(
-    *, run_dir: Path | None, external: Path | None = None, **_: Any
-) -> Evidence | None:
-    """Return how much is lost on other patients: an external run, a later time, a new site (R12).
-
-    Parameters
-    ----------
-    run_dir : Path, optional
-        The run.
-    external : Path, optional
-        A run of the same model on patients from elsewhere. Without it a split by time or site
-        tells: development is the part it was tuned on.
-    """
-    inside = _evaluated(run_dir)
-    if inside is None or run_dir is None:
-        return None
-    experiment = _config(run_dir)
-    outside = _evaluated(Path(external)) if external else None
-    if outside is not None:
-        here, there = inside["primary"][0], outside["primary"][0]
-        where = f"run {Path(external).name}" if external else ""
-        if (here["target"], here["metric"]) != (there["target"], there["metric"]):
-            return None
-    else:
-        if experiment.split.by not in ("time", "site") or experiment.primary.metric != "roc_auc":
-            return None
-        found = _tune_figure(run_dir, experiment)
-        if found is None:
-            return None
-        here = {"value": found.value, "low": found.low, "high": found.high}
-        there = inside["primary"][0]
-        where = "later patients" if experiment.split.by == "time" else "sites it had not seen"
-    drop = here["value"] - there["value"]
-    # Two sets of patients: the limits of a difference from those of both sides (MOVER).
-    low = drop - math.hypot(here["value"] - here["low"], there["high"] - there["value"])
-    high = drop + math.hypot(here["high"] - here["value"], there["value"] - there["low"])
-    bound = threshold_of("R12", "drop")
-    return evidence(
-        "R12",
-        f"{there['metric']} of {there['target']}: {_figure(here)} in development, "
-        f"{_figure(there)} on {where}; lost {drop:.3f} ({low:.3f} to {high:.3f}), and {bound:g} "
-        "matters.",
-        supports=above(low, high, bound), value=drop, low=low, high=high, n=there["n_patients"],
-        threshold=bound, source=run_dir.name,
     )  # fmt: skip
 
 
@@ -199,7 +135,7 @@ def simple_model(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     """
     if run_dir is None or not (run_dir / "predictions.parquet").exists():
         return None
-    experiment = _config(run_dir)
+    experiment = config_of(run_dir)
     features, model = experiment.data.features, experiment.train
     if features is None or model is None or experiment.primary.metric != "roc_auc":
         return None
@@ -227,7 +163,7 @@ def simple_model(*, run_dir: Path | None, **_: Any) -> Evidence | None:
     margin = threshold_of("R10", "margin")
     held = non_inferiority(found.difference, margin)
     supports = {"non-inferior": True, "superior": True, "inferior": False}.get(held.outcome)
-    said = _signed(held.difference, held.lower, held.upper)
+    said = signed(held.difference, held.lower, held.upper)
     return evidence(
         "R10",
         f"A logistic regression has an AUC of {found.b.value:.3f}, the model {found.a.value:.3f}, "
@@ -239,34 +175,53 @@ def simple_model(*, run_dir: Path | None, **_: Any) -> Evidence | None:
 
 
 def net_benefit(*, run_dir: Path | None, **_: Any) -> Evidence | None:
-    """Return at how many thresholds acting on the tool is surely better than all or none (R15)."""
+    """Return at how many thresholds acting on the tool is surely better than all or none (R15).
+
+    Supported where it is surely no better than one of the two at every threshold that can be
+    judged, and at least half of them can; refuted where it is surely better at the share asked for.
+    """
     path = run_dir / "tables" / "decision_curve.parquet" if run_dir else None
     if run_dir is None or path is None or not path.exists():
         return None
-    bound = threshold_of("R15", "share_of_thresholds")
-    curve, found = read_table(path), []
+    curve = read_table(path)
+    if "over_all" not in curve:
+        return None
+    found = []
     between = (curve["threshold"] >= LEAST) & (curve["threshold"] <= MOST + 1e-9)
-    for target in _config(run_dir).primary_targets:
-        rows = curve[between & (curve["target"] == target) & (curve["state"] == "ok")]
-        if rows.empty:
-            continue
-        default = rows[["treat_all", "treat_none"]].max(axis=1)
-        useful = float((rows["low"] > default).mean())
-        hopeless = bool((rows["high"] <= default).all() or (rows["net_benefit"] <= default).all())
-        supports = True if hopeless else False if useful >= bound else None
-        gains = (rows["net_benefit"] - default).to_numpy(float)
-        best = float(rows["threshold"].iloc[int(gains.argmax())])
-        found.append(
-            evidence(
-                "R15",
-                f"{target}: acting on the tool is surely better than treating all or none at "
-                f"{share(useful)} of the thresholds from {LEAST:g} to {MOST:g}; the most it gains "
-                f"is {100 * gains.max():.1f} true positives in 100 cases, at {best:g}.",
-                supports=supports, value=useful, n=int(rows["n_patients"].max()), threshold=bound,
-                source=f"{run_dir.name}/tables/decision_curve.parquet",
-            )
-        )  # fmt: skip
+    for target in config_of(run_dir).primary_targets:
+        rows = curve[between & (curve["target"] == target)].to_dict("records")
+        if rows:
+            found.append(_benefit_of(target, rows, run_dir))
     return worst(found)
+
+
+def _benefit_of(target: str, rows: Sequence[Mapping[Any, Any]], run_dir: Path) -> Evidence:
+    bound = threshold_of("R15", "share_of_thresholds")
+    gains = [list(gains_of(row).values()) for row in rows]
+    known = [[gain for gain in both if not unusable(gain)] for both in gains]
+    better = [len(both) == 2 and all(gain["low"] > 0 for gain in both) for both in known]
+    no_better = [any(gain["high"] <= 0 for gain in both) for both in known]
+    judged = [len(both) == 2 or no for both, no in zip(known, no_better, strict=True)]
+    useful = sum(better) / len(rows)
+    hopeless = sum(judged) >= len(rows) / 2 and sum(no_better) == sum(judged)
+    supports = True if hopeless else False if useful >= bound else None
+    said = f"{target}: acting on the tool is surely better than treating all or none at "
+    said += f"{share(useful)} of the thresholds from {LEAST:g} to {MOST:g}, surely no better at "
+    said += f"{share(sum(no_better) / len(rows))}"
+    # What it gains is what it gains over the better of the two.
+    least = [min(both, key=lambda gain: gain["value"]) for both in known if len(both) == 2]
+    at = [row["threshold"] for row, both in zip(rows, known, strict=True) if len(both) == 2]
+    if least:
+        best = max(range(len(least)), key=lambda i: float(least[i]["value"]))
+        figures = (100 * least[best][name] for name in ("value", "low", "high"))
+        told = "{:.1f} ({:.1f} to {:.1f})".format(*figures).replace("-", "−")
+        said += f"; the most it gains over them is {told} true positives in 100 cases, "
+        said += f"at {at[best]:g}"
+    n = int(max(row["n_patients"] for row in rows))
+    return evidence(
+        "R15", f"{said}; n={count(n)} patients.", supports=supports, value=useful, n=n,
+        threshold=bound, source=f"{run_dir.name}/tables/decision_curve.parquet",
+    )  # fmt: skip
 
 
 RUNS: Mapping[str, Callable[..., Evidence | None]] = {
@@ -280,14 +235,16 @@ RUNS: Mapping[str, Callable[..., Evidence | None]] = {
 }
 
 
-def _evaluated(run_dir: Path | None) -> dict[str, Any] | None:
-    path = run_dir / "evaluation.json" if run_dir else None
-    return read_json(path) if path is not None and path.exists() else None
+def _width_wanted(metric: str) -> float | None:
+    """Return the half width that is wanted: the metric's own, else of a share; None if unset."""
+    from aiops.governance.policy import read_reasons
+    from evaluation import METRICS
 
-
-def _config(run_dir: Path) -> Experiment:
-    text = (run_dir / "resolved.yaml").read_text(encoding="utf-8")
-    return Experiment.model_validate(yaml.safe_load(text))
+    own = read_reasons().codes["R01"].thresholds.get(f"half_width_{metric}")
+    if own is not None:
+        return float(own)
+    is_share = (METRICS[metric].low, METRICS[metric].high) == (0, 1) and not METRICS[metric].unit
+    return threshold_of("R01", "half_width") if is_share else None
 
 
 def _parts(run_dir: Path, experiment: Experiment) -> "pd.DataFrame":
@@ -307,21 +264,6 @@ def _parts(run_dir: Path, experiment: Experiment) -> "pd.DataFrame":
     return frame[frame["split"].isin(["train", "tune"]) & frame["y"].notna() & is_scored]
 
 
-def _tune_figure(run_dir: Path, experiment: Experiment) -> "Estimate | None":
-    from evaluation import roc_auc
-
-    rows = read_table(run_dir / "predictions.parquet")
-    rows = rows[(rows["split"] == "tune") & (rows["target"] == experiment.primary_targets[0])]
-    rows = rows[rows["y_true"].notna() & rows["y_score"].notna()]
-    if rows["y_true"].nunique() < 2:
-        return None
-    return roc_auc(
-        rows["y_true"].to_numpy(float) == 1,
-        rows["y_score"].to_numpy(float),
-        patient_id=rows["patient_id"].to_numpy(str),
-    )
-
-
 def _of_run(
     code: str,
     sentence: str,
@@ -335,15 +277,3 @@ def _of_run(
         code, sentence, value=row["value"], low=row["low"], high=row["high"], n=row["n_patients"],
         threshold=threshold, supports=supports, source=run_dir.name if run_dir else "",
     )  # fmt: skip
-
-
-def _figure(row: Mapping[str, Any]) -> str:
-    if row["value"] is None or not math.isfinite(row["value"]):
-        return "not estimable"
-    if row["low"] is None or not math.isfinite(row["low"]):
-        return f"{row['value']:.3f} (no interval)"
-    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")

@@ -16,7 +16,7 @@ from aiops.errors import DataError
 from aiops.files import read_json, read_table, write_json, write_table
 from aiops.pipeline.mitigation_effect import check_decisions, mitigation_effect, mitigation_of
 from aiops.pipeline.operating import choose_operating_points
-from aiops.pipeline.seal import record_reading
+from aiops.pipeline.seal import record_patients, record_reading
 from aiops.pipeline.structures import case_metrics_of_masks, missing_policy
 from aiops.pipeline.workspace import Workspace
 from evaluation import (
@@ -66,14 +66,8 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
         test = predictions[predictions["split"] == "test"]
         decided = ["y_pred"] if test["y_pred"].notna().any() else []
         digest = _sha256(test[["case_id", "target", "y_score", "status", *decided]])
-    readings = record_reading(
-        split["seal"],
-        predictions_sha256=digest,
-        use_case=experiment.use_case,
-        run_name=workspace.folder.name,
-    )
     result = summarise(workspace, evaluation, points)
-    result["seal"] = {"hash": split["seal"], "reading": len(readings), "readings": readings}
+    result["seal"] = _read_seal(workspace, split["seal"], digest, expected)
     result["predictions_sha256"] = digest
     if mitigation_of(experiment):
         told, effect = mitigation_effect(workspace, scored, plan, points, evaluation_plan, progress)
@@ -88,6 +82,22 @@ def evaluate_run(workspace: Workspace, progress: Progress) -> dict[str, Any]:
         write_table(workspace.path(f"tables/{name}.parquet"), table)
     write_json(workspace.path("evaluation.json"), result)
     return result
+
+
+def _read_seal(
+    workspace: Workspace, seal: str, digest: str, expected: frozenset[str]
+) -> dict[str, Any]:
+    """Note that the test list was read, and return how often it and its patients were."""
+    reader = {
+        "predictions_sha256": digest,
+        "use_case": workspace.experiment.use_case,
+        "run_name": workspace.folder.name,
+    }
+    readings = record_reading(seal, **reader)
+    cases = workspace.cases.frame
+    tested = cases.loc[cases["case_id"].astype(str).isin(expected), "patient_id"]
+    shared = record_patients(tested.astype(str).unique(), seal=seal, **reader)
+    return {"hash": seal, "reading": len(readings), "readings": readings, "shared": shared}
 
 
 def _evaluated(

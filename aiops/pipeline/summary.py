@@ -48,6 +48,8 @@ def evaluation_lines(result: Result) -> list[str]:
     lines += [f"  {name}: {said}" for name, said in verdict["by_attribute"].items()]
     n = result["seal"]["reading"]
     lines.append(f"this sealed test list has been read {n} time{'s' if n != 1 else ''}")
+    if n <= 1 and (result["seal"].get("shared") or {}).get("known"):
+        lines.append("but patients of it were tested before in this use case, on another list")
     return [*lines, *result.get("mitigation", {}).get("sentences", []), *result["notes"]]
 
 

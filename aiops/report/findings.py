@@ -118,7 +118,10 @@ def seal_sentence(evaluation: Json) -> str:
     if not is_number(reading):
         return "The test list was not sealed, so nobody counted how often it was read."
     if reading <= 1:
-        return "This sealed test list has been read 1 time: this is its first reading."
+        said = "This sealed test list has been read 1 time: this is its first reading."
+        if not (evaluation["seal"].get("shared") or {}).get("known"):
+            return said
+        return f"{said} But patients of it were tested before in this use case, on another list."
     return (
         f"This sealed test list has been read {int(reading)} times. "
         "A list that is read again and again stops being a test: models get chosen by it."

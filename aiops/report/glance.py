@@ -62,10 +62,11 @@ def _represented(files: RunFiles) -> str:
 
 
 def _read_once(files: RunFiles) -> str:
-    reading = (files.evaluation.get("seal") or {}).get("reading")
+    seal = files.evaluation.get("seal") or {}
+    reading, shared = seal.get("reading"), seal.get("shared") or {}
     if not is_number(reading):
         return OPEN
-    return ADEQUATE if reading <= 1 else CONCERN
+    return CONCERN if reading > 1 or shared.get("known") else ADEQUATE
 
 
 def _useful(files: RunFiles, experiment: Experiment) -> str:

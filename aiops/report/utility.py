@@ -76,8 +76,8 @@ def useful_range(rows: list[Json]) -> tuple[float, float] | None:
 
     Examples
     --------
-    >>> row = {"treat_all": 0.1, "treat_none": 0.0, "state": "ok"}
-    >>> useful_range([{**row, "threshold": 0.1, "low": 0.12}, {**row, "threshold": 0.2, "low": 0}])
+    >>> row = {"low": 0.1, "over_all_low": 0.02}
+    >>> useful_range([{**row, "threshold": 0.1}, {**row, "threshold": 0.2, "low": 0}])
     (0.1, 0.1)
     """
     better = [r["threshold"] for r in rows if is_better(r)]
@@ -87,14 +87,17 @@ def useful_range(rows: list[Json]) -> tuple[float, float] | None:
 def is_better(row: Json) -> bool:
     """Return whether acting on the tool is surely better than treating everybody and nobody.
 
+    Both are held by the lower limit of the difference in the same patients.
+
     Examples
     --------
-    >>> is_better({"low": 0.1, "treat_all": 0.05, "treat_none": 0.0})
-    True
+    >>> is_better({"low": 0.1, "over_all_low": 0.02}), is_better({"low": 0.1})
+    (True, False)
     """
-    rivals = [row.get("treat_all"), row.get("treat_none")]
-    known = all(is_number(v) for v in (row.get("low"), *rivals))
-    return known and row["low"] > max(v for v in rivals if is_number(v))
+    if any(row.get(state, "ok") != "ok" for state in ("state", "over_all_state")):
+        return False
+    gains = [row.get("low"), row.get("over_all_low")]
+    return all(is_number(gain) and gain > 0 for gain in gains)
 
 
 def is_worse(row: Json) -> bool:
@@ -102,11 +105,11 @@ def is_worse(row: Json) -> bool:
 
     Examples
     --------
-    >>> is_worse({"high": 0.01, "treat_all": 0.05, "treat_none": 0.0})
+    >>> is_worse({"high": 0.01, "over_all_high": -0.02})
     True
     """
-    rivals = [v for v in (row.get("treat_all"), row.get("treat_none")) if is_number(v)]
-    return is_number(row.get("high")) and bool(rivals) and row["high"] < max(rivals)
+    gains = [row.get("high"), row.get("over_all_high")]
+    return any(is_number(gain) and gain < 0 for gain in gains)
 
 
 def _prevalence(files: RunFiles, experiment: Experiment) -> list[Block]:

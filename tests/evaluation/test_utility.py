@@ -80,6 +80,53 @@ def test_the_standard_error_is_that_of_sums_by_patient(cases):
         assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-9)
 
 
+@settings(deadline=None)
+@given(rows)
+def test_the_gain_over_treating_all_is_a_difference_in_the_same_patients(cases):
+    y, p, who = (np.array(c) for c in zip(*cases, strict=True))
+    p = p / 20
+    thresholds = np.array([0.05, 0.3, 0.5])
+    found = decision_curve(y, p, thresholds, patient_id=who)
+    names, codes = np.unique(who, return_inverse=True)
+    counts = np.bincount(codes)
+    for t, row in zip(thresholds, found.to_dict("records"), strict=True):
+        spared = np.where(p >= t, 0.0, np.where(y, -1.0, t / (1 - t)))
+        assert row["over_all"] == pytest.approx(spared.mean(), abs=1e-12)
+        assert row["over_all"] == pytest.approx(row["net_benefit"] - row["treat_all"], abs=1e-12)
+        apart = np.bincount(codes, spared - spared.mean())
+        variance = np.square(apart).sum() / y.size**2
+        if variance < 1e-20:
+            assert np.isnan(row["over_all_low"])
+            continue
+        n = names.size
+        variance *= n / (n - 1) if n > 1 else 1.0
+        df = max(counts.sum() ** 2 / np.square(counts).sum() - 1, 1)
+        half = student.ppf(0.975, df) * np.sqrt(variance)
+        low, high = max(spared.mean() - half, -1), min(spared.mean() + half, t / (1 - t))
+        assert (row["over_all_low"], row["over_all_high"]) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_a_useful_tool_is_shown_to_beat_treating_all_at_a_low_threshold():
+    rng = np.random.default_rng(0)
+    shown = {"paired": 0, "against the point": 0}
+    for _ in range(60):
+        p = rng.beta(0.6, 1.4, 700)
+        row = decision_curve(
+            rng.random(700) < p, p, np.array([0.1]), patient_id=np.arange(700)
+        ).iloc[0]
+        shown["paired"] += row["over_all_low"] > 0
+        shown["against the point"] += row["low"] > row["treat_all"]
+    assert shown["paired"] > 50
+    assert shown["against the point"] < 10
+
+
+def test_where_almost_all_are_called_the_gain_over_treating_all_is_of_too_few():
+    p = np.where(np.arange(200) < 5, 0.05, 0.5)
+    row = decision_curve(np.arange(200) % 2 == 0, p, np.array([0.1]), patient_id=np.arange(200))
+    assert row["state"].tolist() == ["ok"]
+    assert row["over_all_state"].tolist() == ["small_n"]
+
+
 def test_copies_of_every_case_say_nothing_new():
     rng = np.random.default_rng(0)
     p = rng.random(300)
@@ -87,7 +134,7 @@ def test_copies_of_every_case_say_nothing_new():
     who = np.arange(300)
     single = decision_curve(y, p, patient_id=who)
     copied = decision_curve(np.tile(y, 4), np.tile(p, 4), patient_id=np.tile(who, 4))
-    for column in ("net_benefit", "low", "high"):
+    for column in ("net_benefit", "low", "high", "over_all", "over_all_low", "over_all_high"):
         assert copied[column].to_numpy() == pytest.approx(single[column].to_numpy(), nan_ok=True)
 
 

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from aiops.governance.checks import answer
@@ -116,10 +117,13 @@ def test_a_bound_that_says_nothing_sound_is_refused(make_run, asks):
 @pytest.mark.parametrize(
     ("low", "high", "outcome", "words"),
     [
-        (0.9, 1.1, "pass", "the interval holds 1"),
-        (0.7, 1.1, "undecided", "the interval holds 1 but is too wide to say so"),
-        (0.7, 0.9, "fail", "1 lies outside the interval, the predictions are too bold"),
-        (1.1, 1.2, "fail", "1 lies outside the interval, the predictions are too timid"),
+        (0.9, 1.1, "pass", "the whole interval lies between the limits"),
+        # A precise slope near 1 is good though 1 lies outside: the more patients, the surer.
+        (0.95, 0.99, "pass", "the whole interval lies between the limits"),
+        (0.7, 1.1, "undecided", "a limit lies inside the interval"),
+        (0.7, 0.9, "undecided", "a limit lies inside the interval"),
+        (0.6, 0.79, "fail", "the whole interval lies outside, the predictions are too bold"),
+        (1.3, 1.5, "fail", "the whole interval lies outside, the predictions are too timid"),
         (float("nan"), float("nan"), "undecided", "no interval"),
     ],
 )
@@ -140,18 +144,22 @@ def test_without_a_slope_calibration_is_undecided(make_run):
 
 
 CURVE = {"target": "effusion", "threshold": 0.1, "net_benefit": 0.06, "low": 0.05, "high": 0.07,
-         "treat_all": 0.04, "treat_none": 0.0, "state": "ok"}  # fmt: skip
+         "state": "ok", "over_all": 0.02, "over_all_low": 0.01, "over_all_high": 0.03,
+         "over_all_state": "ok"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("change", "outcome", "words"),
     [
-        ({}, "pass", "more net benefit than the plain rules"),
-        ({"treat_all": 0.06}, "undecided", "the plain rules lie inside the interval"),
-        ({"treat_all": 0.08}, "fail", "no more net benefit than the plain rules"),
-        ({"low": -0.02, "high": -0.01, "treat_all": -1.0}, "fail", "no more net benefit"),
+        ({}, "pass", "surely more net benefit than from acting on all or none"),
+        ({"over_all_low": -0.01}, "undecided", "the gain over acting on all may be 0 or less"),
+        ({"low": -0.01}, "undecided", "the gain over acting on none may be 0 or less"),
+        ({"over_all_low": -0.03, "over_all_high": -0.01}, "fail", "than from acting on all"),
+        ({"low": -0.02, "high": -0.01}, "fail", "no more net benefit than from acting on none"),
+        ({"over_all_state": "small_n"}, "undecided", "over acting on all rests on too few"),
+        ({"state": "small_n"}, "undecided", "over acting on none rests on too few patients"),
         ({"threshold": 0.2}, "undecided", "net benefit cannot be told at this threshold"),
-        ({"low": None}, "undecided", "net benefit cannot be told at this threshold"),
+        ({"low": None}, "undecided", "over acting on none rests on too few patients"),
     ],
 )
 def test_net_benefit_must_beat_both_plain_rules(make_run, change, outcome, words):
@@ -192,6 +200,33 @@ def test_a_group_that_is_not_recorded_need_not_be_large(make_run):
     few = metrics[metrics["group"] == "male"].assign(group="not recorded", n_patients=12)
     pd.concat([metrics, few]).to_parquet(folder / "metrics.parquet")
     assert asked(folder, "group_size", at_least=50).outcome == "pass"
+
+
+def test_an_attribute_of_which_no_group_is_known_has_none_of_the_size(make_run):
+    folder = make_run()
+    edit(folder, "metrics.parquet",
+         group=lambda t: t["group"].where(t["attribute"] == "all", "not recorded"))  # fmt: skip
+    found = asked(folder, "group_size", at_least=10)
+    assert (found.outcome, found.reason) == ("undecided", "sex: no group in the evaluation")
+
+
+def test_a_group_that_the_config_names_and_nobody_belongs_to_is_too_small(make_run):
+    folder = make_run()
+    config = yaml.safe_load((folder / "resolved.yaml").read_text())
+    config["data"]["attributes"]["sex"]["values"] = {"F": "female", "M": "male", "X": "other"}
+    (folder / "resolved.yaml").write_text(yaml.safe_dump(config))
+    found = asked(folder, "group_size", at_least=10)
+    assert (found.outcome, found.reason) == (
+        "undecided",
+        "sex=other: fewer patients than asked for",
+    )
+
+
+def test_a_value_set_for_a_metric_without_better_and_worse_is_not_asked(make_run):
+    primary = {"target": "effusion", "metric": "calibration_slope", "acceptable": 0.9}
+    found = asked(make_run(primary=primary), "metric_bound", at_least="acceptable")
+    assert found.outcome == "undecided"
+    assert found.threshold == "calibration_slope has no better and worse to set a bound for"
 
 
 def crossing(**changes):

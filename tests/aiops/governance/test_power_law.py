@@ -27,6 +27,18 @@ def test_a_curve_without_noise_is_found_again(a, b, c):
     assert law.band(5000) == pytest.approx((target, target), abs=1e-4)
 
 
+def test_where_lower_is_better_the_curve_falls():
+    score = 0.1 + 2 * N**-0.6
+    law = fit_power_law(N, score, np.tile(score, (30, 1)), falls=True)
+    assert (law.a, law.b, law.c) == pytest.approx((0.1, -2, 0.6), rel=1e-3)
+    target = 0.1 + 2 * 5000.0**-0.6
+    assert law.needed(target) == pytest.approx((5000, 5000, 5000), rel=1e-2)
+    assert law.score(5000) == pytest.approx(target)
+    assert law.needed(0.05) == (math.inf, math.inf, math.inf)
+    rising = fit_power_law(N, 1 - score, np.tile(1 - score, (30, 1)), falls=True)
+    assert rising.reason.startswith("the score does not surely get better")
+
+
 def test_a_target_above_the_plateau_takes_patients_without_end():
     score = 0.9 - 2 * N**-0.6
     law = fit_power_law(N, score, np.tile(score, (30, 1)))
@@ -51,8 +63,8 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     ("n", "score", "reason"),
     [
         (N[:3], 0.9 - 2 * N[:3] ** -0.6, "3 sizes; a curve of three parameters takes 4"),
-        (N, np.full(N.size, 0.7), "the score does not surely rise"),
-        (N, 0.9 - 0.02 * np.arange(N.size), "the score does not surely rise"),
+        (N, np.full(N.size, 0.7), "the score does not surely get better"),
+        (N, 0.9 - 0.02 * np.arange(N.size), "the score does not surely get better"),
         (N, np.array([0.6, 0.61, 0.60, 0.61, 0.60, 0.9]), "the curve misses the scores by more"),
     ],
     ids=["few", "flat", "falling", "a step"],

@@ -66,6 +66,25 @@ def test_a_run_is_read_before_the_table(make_run):
     assert found["R13"]["supports"] is True
 
 
+def test_no_source_silences_another(make_run, monkeypatch):
+    """A curve that is satisfied was read alone, while too few patients stood beside it."""
+    told = {True: evidence("R01", "43 patients", supports=True),
+            False: evidence("R01", "reached", supports=False)}  # fmt: skip
+    sources = [lambda code, supports=s, **_: told[supports] for s in (False, True)]
+    monkeypatch.setitem(SOURCES, "R01", tuple(sources))
+    found = evidence_for("R01")
+    assert (found["sentence"], found["supports"]) == ("43 patients", True)
+    assert [one["sentence"] for one in found["details"]] == ["reached"]
+
+    def broken(code, **_):
+        raise ConfigError("the file is torn", where="curve.json", fix="draw it again")
+
+    monkeypatch.setitem(SOURCES, "R01", (broken, sources[0]))
+    found = evidence_for("R01")
+    assert found["supports"] is None
+    assert found["sentence"] == "One source could not be read: the file is torn."
+
+
 @pytest.mark.parametrize(
     ("low", "high", "is_above", "is_below"),
     [

@@ -10,14 +10,19 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from aiops.governance.run_evidence import (
+    RUNS,
     below_target,
-    external_drop,
     group_gaps,
     interval_width,
     net_benefit,
     simple_model,
-    site_drop,
 )
+
+
+def edit_evaluation(run, **changes):
+    told = json.loads((run / "evaluation.json").read_text())
+    told["primary"][0].update(changes)
+    (run / "evaluation.json").write_text(json.dumps(told))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,16 @@ from aiops.governance.run_evidence import (
     [
         ({"value": 0.7, "low": 0.65, "high": 0.75}, True, "the whole interval misses it"),
         ({"value": 0.9, "low": 0.85, "high": 0.94}, False, "the interval clears it"),
-        ({"value": 0.82, "low": 0.76, "high": 0.87}, None, "it lies inside"),
+        (
+            {"value": 0.82, "low": 0.76, "high": 0.87},
+            None,
+            "it cannot be told (0.8 lies inside the interval)",
+        ),
+        (
+            {"value": 0.55, "low": 0.4, "high": 0.7, "state": "small_n"},
+            None,
+            "it cannot be told (small n)",
+        ),
     ],
 )
 def test_the_target_is_held_to_the_bound(make_run, facts, supports, words):
@@ -33,7 +47,7 @@ def test_the_target_is_held_to_the_bound(make_run, facts, supports, words):
     assert found["supports"] is supports
     assert found["threshold"] == 0.8
     assert found["sentence"].endswith(f"0.8 was set before the test: {words}.")
-    assert (found["value"], found["low"], found["high"]) == tuple(facts.values())
+    assert (found["value"], found["low"], found["high"]) == tuple(facts.values())[:3]
 
 
 @pytest.mark.parametrize(("low", "high", "supports"), [(0.7, 0.9, True), (0.78, 0.84, False)])
@@ -50,7 +64,16 @@ def test_a_wide_interval_supports_too_few_patients(make_run, low, high, supports
 def test_a_figure_without_an_interval_settles_nothing(make_run):
     found = interval_width(run_dir=make_run(low=float("nan"), high=float("nan"), state="small_n"))
     assert found["supports"] is None
-    assert found["sentence"] == "roc_auc of effusion has no interval: small n."
+    told = "How well roc_auc of effusion is known cannot be told: small n."
+    assert found["sentence"] == told
+
+
+def test_a_width_in_millimetres_is_not_held_to_that_of_a_share(make_run):
+    run = make_run(value=4.0, low=3.4, high=4.6)
+    edit_evaluation(run, metric="hd95_mm")
+    found = interval_width(run_dir=run)
+    assert found["supports"] is None
+    assert found["sentence"].endswith("known to ±0.600; no width was set for it.")
 
 
 def test_without_a_value_set_before_nothing_is_supported(make_run):
@@ -75,76 +98,66 @@ def test_gaps_of_groups(make_run, verdicts, supports):
 
 def test_figures_of_a_small_group_are_not_told(make_run):
     found = group_gaps(run_dir=make_run(verdicts=("concern", "concern"), n_patients=(5, 200)))
-    assert "figures hidden for" in found["sentence"]
+    assert "2 surely worse off than the rest with the margin not ruled out" in found["sentence"]
+    assert "figures hidden for 2" in found["sentence"]
     assert "female" not in found["sentence"]
-    assert found["supports"] is not False
-
-
-def test_an_external_run_is_compared_with_limits_of_both(make_run):
-    inside = make_run("2026-11-22-0a1b2c3d", value=0.9, low=0.87, high=0.93)
-    outside = make_run("2026-11-23-0a1b2c3e", value=0.75, low=0.71, high=0.79)
-    found = external_drop(run_dir=inside, external=outside)
-    half = np.hypot(0.03, 0.04)
-    assert (found["value"], found["low"], found["high"]) == pytest.approx(
-        (0.15, 0.15 - half, 0.15 + half)
-    )
     assert found["supports"] is True
-    assert "lost 0.150 (0.100 to 0.200), and 0.05 matters" in found["sentence"]
-    assert external_drop(run_dir=inside) is None  # a split by patient tells nothing of elsewhere
 
 
-def test_later_patients_are_compared_with_those_tuned_on(make_run):
-    rng = np.random.default_rng(0)
-    ill = rng.random(600) < 0.4
-    run = make_run(value=0.6, low=0.55, high=0.65)
+def test_an_attribute_that_was_not_compared_leaves_unfairness_open(make_run):
+    run = make_run()
     config = yaml.safe_load((run / "resolved.yaml").read_text())
-    config["split"] = {"by": "time", "column": "seen", "test": 0.3}
+    config["data"]["attributes"]["age"] = {"column": "age"}
+    config["fairness"]["attributes"] = ["sex", "age"]
     (run / "resolved.yaml").write_text(yaml.safe_dump(config))
-    pd.DataFrame({
-        "case_id": np.arange(600).astype(str), "patient_id": np.arange(600).astype(str),
-        "target": "effusion", "split": "tune", "y_true": ill.astype(float),
-        "y_score": 1 / (1 + np.exp(-(ill * 2.5 + rng.normal(0, 1, 600)))), "status": "ok",
-    }).to_parquet(run / "predictions.parquet")  # fmt: skip
-    found = external_drop(run_dir=run)
-    assert found["supports"] is True
-    assert "on later patients; lost 0.3" in found["sentence"]
+    found = group_gaps(run_dir=run)
+    assert found["supports"] is None
+    assert "; not compared: age." in found["sentence"].replace("age. Lowest", "age.")
 
 
-def curve(run, low, value):
+def curve(run, none, over_all, **changes):
     (run / "tables").mkdir()
     t = np.arange(1, 100) / 100
     pd.DataFrame({
         "target": "effusion", "threshold": t, "n_cases": 400, "n_patients": 380, "n_positive": 60,
-        "net_benefit": value, "low": low, "high": value + 0.02, "treat_all": 0.0,
-        "treat_none": 0.0, "standardised": value, "state": "ok", "reason": "",
+        "net_benefit": none, "low": none - 0.02, "high": none + 0.02, "state": "ok", "reason": "",
+        "over_all": over_all, "over_all_low": over_all - 0.02, "over_all_high": over_all + 0.02,
+        "over_all_state": "ok", **changes,
     }).to_parquet(run / "tables" / "decision_curve.parquet")  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("low", "value", "supports"), [(0.01, 0.05, False), (-0.01, 0.01, None), (-0.1, -0.05, True)]
+    ("none", "over_all", "changes", "supports", "value"),
+    [
+        (0.05, 0.04, {}, False, 1.0),
+        (0.05, 0.01, {}, None, 0.0),
+        # By the point it gains nothing; the intervals leave it open, and so does the reason.
+        (0.05, -0.001, {}, None, 0.0),
+        (0.05, -0.03, {}, True, 0.0),
+        (-0.05, 0.04, {}, True, 0.0),
+        (0.05, 0.04, {"over_all_state": "small_n"}, None, 0.0),
+        (0.05, -0.03, {"over_all_state": "small_n"}, None, 0.0),
+    ],
 )
-def test_net_benefit(make_run, low, value, supports):
+def test_net_benefit_is_judged_by_the_limits_of_both_gains(
+    make_run, none, over_all, changes, supports, value
+):
     run = make_run()
-    curve(run, low, value)
+    curve(run, none, over_all, **changes)
     found = net_benefit(run_dir=run)
-    assert found["supports"] is supports
-    assert found["value"] == (1.0 if low > 0 else 0.0)
-    assert f"the most it gains is {100 * value:.1f} true positives" in found["sentence"]
+    assert (found["supports"], found["value"]) == (supports, value)
+    assert found["sentence"].endswith("; n=380 patients.")
+    if not changes:
+        least = min(none, over_all)
+        told = "{:.1f} ({:.1f} to {:.1f})".format(*(100 * (least + d) for d in (0, -0.02, 0.02)))
+        assert f"the most it gains over them is {told} true".replace("-", "−") in found["sentence"]
 
 
 def test_without_its_tables_a_run_says_nothing(make_run, tmp_path):
     run = make_run()
-    for one in (net_benefit, simple_model, site_drop):
+    for one in (net_benefit, simple_model, RUNS["R02"]):
         assert one(run_dir=run) is None
-    for one in (
-        interval_width,
-        below_target,
-        group_gaps,
-        site_drop,
-        external_drop,
-        simple_model,
-        net_benefit,
-    ):
+    for one in RUNS.values():
         assert one(run_dir=None) is None
         assert one(run_dir=tmp_path) is None
 

@@ -122,6 +122,19 @@ def test_each_reading_of_a_sealed_list_by_new_predictions_is_counted(tmp_path):
     assert items["test-list"] != "pass"
 
 
+def test_a_test_list_that_leaves_one_patient_out_is_not_read_for_the_first_time(tmp_path):
+    config = vendor_set(tmp_path)
+    first, second = go(config), go(config, "data.exclude={patient_id: [p001]}")
+    seals = [done["evaluation"]["seal"] for done in (first, second)]
+    assert seals[0]["hash"] != seals[1]["hash"]
+    assert [one["reading"] for one in seals] == [1, 1]
+    assert seals[0]["shared"]["known"] == 0
+    assert seals[1]["shared"]["share"] > 0.5  # those set aside for the threshold are drawn anew
+    items = {item["id"]: item for item in second["gate"]["items"]}
+    assert items["test-list"]["outcome"] == "undecided"
+    assert items["test-list"]["value"].endswith(" % tested before")
+
+
 def test_a_vendors_missing_score_is_a_failed_row_that_counts(tmp_path):
     config = vendor_set(tmp_path, score=lambda f: f["score"].where(f.index % 10 != 0))
     done = go(config)

@@ -28,7 +28,8 @@ COLUMNS = {
     "calibration_bins": "target attribute group bin edge_low edge_high n_cases n_positive "
     "predicted observed low high state",
     "decision_curve": "target threshold n_cases n_patients n_positive net_benefit low high "
-    "treat_all treat_none standardised state reason",
+    "treat_all treat_none standardised state reason over_all over_all_low over_all_high "
+    "over_all_state",
     "at_prevalence": "target prevalence source metric value low high n_cases n_patients state "
     "reason",
     "mitigation": "target metric attribute group before before_low before_high after after_low "
@@ -49,6 +50,8 @@ def table():
         for row in rows:
             assert set(row) <= set(columns), set(row) - set(columns)
         frame = pd.DataFrame([{"state": "ok", **row} for row in rows], columns=columns)
+        if "over_all_state" in columns:
+            frame["over_all_state"] = "ok"
         text = [c for c in columns if c in TEXT]
         frame[text] = frame[text].astype(object).where(frame[text].notna(), "")
         return frame

@@ -4,7 +4,8 @@ from aiops.report.glance import at_a_glance
 
 PRIMARY = {"metric": "roc_auc", "low": 0.82, "high": 0.9, "acceptable": 0.8}
 CURVE = {"target": "effusion", "threshold": 0.4, "net_benefit": 0.2, "low": 0.15, "high": 0.25,
-         "treat_all": 0.1, "treat_none": 0.0}  # fmt: skip
+         "treat_all": 0.1, "treat_none": 0.0, "over_all": 0.1, "over_all_low": 0.05,
+         "over_all_high": 0.15}  # fmt: skip
 THERE = {"attribute": "sex", "group": "female", "population_share": 0.5, "ratio": 1.0,
          "ratio_low": 0.9, "ratio_high": 1.1}  # fmt: skip
 
@@ -63,7 +64,7 @@ def test_what_is_shown_to_fail_is_a_concern(run, chest, place, changed):
 
 def test_people_who_lack_and_acting_that_harms_are_concerns(run, chest, table):
     lacking = table("representation", THERE, {**THERE, "ratio_low": 0.4, "ratio_high": 0.7})
-    harmful = table("decision_curve", {**CURVE, "low": -0.2, "high": 0.05})
+    harmful = table("decision_curve", {**CURVE, "over_all_low": -0.2, "over_all_high": -0.05})
     files = run(
         evaluation={"operating_points": {"effusion": {"threshold": 0.4}}},
         representation=lacking,

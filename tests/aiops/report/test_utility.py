@@ -19,6 +19,8 @@ def curve(n: int = 20) -> list[dict]:
         benefit = 0.27 - 0.1 * t
         rows.append({"target": "effusion", "threshold": t, "net_benefit": benefit,
                      "low": benefit - 0.02, "high": benefit + 0.02, "treat_all": everybody,
+                     "over_all": benefit - everybody, "over_all_low": benefit - everybody - 0.02,
+                     "over_all_high": benefit - everybody + 0.02,
                      "treat_none": 0.0, "n_cases": 400, "n_patients": 300})  # fmt: skip
     return rows
 
