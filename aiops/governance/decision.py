@@ -157,7 +157,7 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     case = _case(proposal)
     _require_way(proposal, case)
     reasons = _reasons(proposal, case)
-    require_said(proposal)
+    require_said(proposal, case)
     gates = gates_of(proposal, case)
     proposal = with_run(proposal, gates)
     policy = policy_facts(gates)

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field
 
 from aiops.config import Config
+from aiops.governance.blanks import names_nobody
 from aiops.governance.case_checks import months_after
 from aiops.governance.dossier import HAZARD_LOG, PAPERS, REGISTER, Dossier
 from aiops.governance.evidence import Answer, listed
 from aiops.governance.hazards import LEVELS
-from aiops.governance.revisit import NOBODY
 
 
 class Paper(Config):
@@ -99,7 +99,7 @@ def _unnamed(told: Mapping[str, Any], dossier: Dossier) -> str:
     named = str(told.get("use_case", ""))
     if named not in (dossier.register.get("slug"), dossier.register.get("id")):
         return f"the log is of the use case '{named}', not of {dossier.register.get('slug')}"
-    if str(told.get("safety_officer", "")).strip().lower() in NOBODY:
+    if names_nobody(str(told.get("safety_officer", ""))):
         return "the log names no safety officer"
     return ""
 

@@ -17,14 +17,12 @@ from typing import Any
 from aiops import home
 from aiops.errors import ConfigError
 from aiops.governance import ledger
-from aiops.governance.blanks import NOTHING, is_blank
+from aiops.governance.blanks import is_blank
 from aiops.governance.facts import Value, facts_of, kinds_of_facts, read_facts
 from aiops.governance.usecase import UseCase, list_use_cases
 from aiops.lookup import nearest
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot tell"
-NOBODY = NOTHING | {"", "tbc", "tbd"}
-"""What stands in a field of a person that names nobody."""
 
 _FORM = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(==|!=|>=|<=|>|<)\s*([^\s=<>!].*?)\s*", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
@@ -209,13 +207,9 @@ def problem_with(text: str, case: UseCase, *, today: date | None = None) -> str:
     others = {str(name).lower() for facts in stated.values() for name in facts}
     names = sorted({*kinds_of_facts(), *known, *others})
     if wanted.fact not in names:
+        # One that people will state is fine; one that is spelt like another would wait for ever.
         guess = nearest(wanted.fact, names)
-        hint = f"did you mean '{guess}'? " if guess else ""
-        return (
-            f"'{text}': {wanted.fact} is not computed, and nobody states it in "
-            f"{home.facts_file().name}. {hint}A fact that people will state is first written "
-            f"there, with null while it is not known"
-        )
+        return f"'{text}': no fact is called so; did you mean '{guess}'?" if guess else ""
     if isinstance(wanted.value, str) and is_blank(wanted.value):
         return f"'{text}': {wanted.value} says nothing; for what is not said write null"
     kind, asked = _kind_of_fact(wanted.fact, known), _kind(wanted.value)

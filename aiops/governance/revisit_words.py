@@ -3,7 +3,8 @@
 import re
 
 from aiops.errors import ConfigError
-from aiops.governance.revisit import Condition, Value, parse
+from aiops.governance.facts import Value
+from aiops.governance.revisit import Condition, parse
 
 FACTS = {
     "today": "the day",

@@ -5,12 +5,11 @@ from datetime import date
 
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
+from aiops.governance.blanks import names_nobody
 from aiops.governance.lawful import now_called
 from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
-from aiops.governance.people import same_person_key
 from aiops.governance.record import Proposal, Subject
-from aiops.governance.revisit import NOBODY
-from aiops.governance.revisit import parse as parse_revisit
+from aiops.governance.revisit import parse, problem_with
 from aiops.governance.usecase import UseCase
 
 IN_USE = ("silent_prospective", "live_limited", "live")
@@ -85,7 +84,7 @@ def require_days(proposal: Proposal, expires_at: date | None) -> None:
                 where=f"{where}: --condition {condition.item}",
                 fix=f"name a day up to {expires_at}",
             )
-        if same_person_key(condition.owner) in NOBODY:
+        if names_nobody(condition.owner):
             raise ConfigError(
                 "nobody is named to bring it",
                 where=f"{where}: --condition {condition.item}",
@@ -93,11 +92,18 @@ def require_days(proposal: Proposal, expires_at: date | None) -> None:
             )
 
 
-def require_said(proposal: Proposal) -> None:
+def require_said(proposal: Proposal, case: UseCase) -> None:
     """Refuse a decision that keeps to itself what was learnt, or what would change it."""
     outcome = read_lifecycle().outcome(proposal.outcome)
     for text in proposal.revisit_if:
-        parse_revisit(text)
+        parse(text)
+        if problem := problem_with(text, case):
+            raise ConfigError(
+                problem,
+                where=f"decide {proposal.outcome}: --revisit-if",
+                fix="write what is not so yet and can be looked up: FACT OP VALUE, a fact that is "
+                "computed, said at intake, or stated in facts.yaml",
+            )
     if outcome.lessons and not any(lesson.text.strip() for lesson in proposal.lessons):
         raise ConfigError(
             f"{proposal.outcome} needs a lesson: what the next team should know",

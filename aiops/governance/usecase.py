@@ -16,6 +16,7 @@ from aiops.config import Config
 from aiops.errors import ConfigError
 from aiops.files import read_json
 from aiops.governance import ledger
+from aiops.governance.blanks import is_blank, names_nobody
 from aiops.governance.conditions import Standing, standing_of
 from aiops.governance.lawful import came_from, now_called
 from aiops.governance.lifecycle import APPROVALS, FIRST, State, read_lifecycle
@@ -100,14 +101,11 @@ class UseCase(Intake):
 
     @property
     def blank(self) -> list[str]:
-        """Fields of the intake that nobody filled; TBC is blank."""
-        from aiops.governance.revisit import NOBODY
-
-        empty = {name: {"", "tbc", "tbd"} for name in Intake.model_fields if name not in OPTIONAL}
-        empty |= {"owner": set(NOBODY), "clinical_lead": set(NOBODY)}
-        said = {name: getattr(self, name) for name in empty}
-        told = {k: "" if v is None else str(v).strip().lower() for k, v in said.items()}
-        return [name for name, text in told.items() if text in empty[name]]
+        """Fields of the intake that nobody filled; TBC and a dash are blank."""
+        said = {name: getattr(self, name) for name in Intake.model_fields if name not in OPTIONAL}
+        told = {name: "" if value is None else str(value) for name, value in said.items()}
+        people = ("owner", "clinical_lead")
+        return [n for n, text in told.items() if (names_nobody if n in people else is_blank)(text)]
 
     @property
     def warnings(self) -> list[str]:
