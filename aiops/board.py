@@ -109,7 +109,7 @@ def show_decisions(client: Client, told: Iterable[Told], *, repair: bool = False
     """
     known, shown = list(told), Shown([], [])
     experiment_id = experiment(client, DECISIONS)
-    set_experiment_tags(client, experiment_id, decisions_tags(), is_whole=repair)
+    set_experiment_tags(client, experiment_id, decisions_tags(experiment_id), is_whole=repair)
     runs = runs_of(client, experiment_id)
     there = by_decision(runs, known)
     others = {run.data.tags.get("aiops.decision") for run in foreign_runs(runs, known)}

@@ -36,8 +36,8 @@ def decisions_faults(client: Client, decisions: Iterable[Told], today: date) -> 
     if found.lifecycle_stage == "deleted":
         yield f"the experiment {DECISIONS} was deleted in MLflow"
     else:
-        yield from differences(decisions_tags(), found.tags, name=DECISIONS)
-        yield from unknown_tags(decisions_tags(), found.tags, name=DECISIONS)
+        yield from differences(decisions_tags(found.experiment_id), found.tags, name=DECISIONS)
+        yield from unknown_tags(decisions_tags(found.experiment_id), found.tags, name=DECISIONS)
     runs = runs_of(client, found.experiment_id)
     there = by_decision(runs, told)
     for one in told:

@@ -49,7 +49,7 @@ def show_register(client: Client, cases: Iterable[UseCase], *, repair: bool = Fa
         Whether to take away tags and views that no entry of the ledger led to.
     """
     experiment_id = experiment(client, REGISTER)
-    set_experiment_tags(client, experiment_id, register_tags(), is_whole=repair)
+    set_experiment_tags(client, experiment_id, register_tags(experiment_id), is_whole=repair)
     runs = runs_of(client, experiment_id)
     there, others = _by_case(runs), _foreign(runs)
     refused = []
@@ -74,8 +74,8 @@ def register_faults(client: Client, cases: Iterable[UseCase], today: date) -> It
         if known:
             yield f"the experiment {REGISTER} is not there in MLflow"
         return
-    yield from differences(register_tags(), found.tags, name=REGISTER)
-    yield from unknown_tags(register_tags(), found.tags, name=REGISTER)
+    yield from differences(register_tags(found.experiment_id), found.tags, name=REGISTER)
+    yield from unknown_tags(register_tags(found.experiment_id), found.tags, name=REGISTER)
     runs = [r for r in runs_of(client, found.experiment_id) if r.info.lifecycle_stage == "active"]
     there, others = _by_case(runs), _foreign(runs)
     for case in known:

@@ -27,6 +27,7 @@ from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
 from aiops.governance import usecase
 from aiops.governance.usecase import UseCase
+from aiops.governance.views import view_address
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
 from aiops.shown import LONGEST_TAG, fitted, read_ledger
 
@@ -274,6 +275,18 @@ def list_runs() -> list[dict[str, Any]]:
             for run in found
             if "aiops.superseded_by" not in run.data.tags
         ]
+
+
+def board_address() -> dict[str, str]:
+    """Return where a board begins, by its title, after the address of the UI."""
+    with _store() as client:
+        use_cases = board.experiment(client, register.REGISTER)
+        decisions = board.experiment(client, board.DECISIONS)
+    return {
+        "use cases": view_address(use_cases),
+        "decisions": view_address(decisions),
+        "rejected or stopped, and why": view_address(decisions, "rejected"),
+    }
 
 
 def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:

@@ -63,7 +63,7 @@ def ui_command(port: int, as_json: bool) -> None:
     import subprocess
 
     from aiops.errors import AiopsError
-    from aiops.tracking import project_all
+    from aiops.tracking import board_address, project_all
     from aiops.tracking import ui_command as command_of
 
     command, environment = command_of(port)
@@ -71,11 +71,13 @@ def ui_command(port: int, as_json: bool) -> None:
     if as_json:
         emit({"address": address, "command": command}, [], as_json=True)
         return
+    say(f"MLflow at {address}   (Ctrl-C ends it)")
     try:
         project_all()  # a day has gone by since the last decision: something may have lapsed
+        for title, view in board_address().items():
+            say(f"{title}: {address}/{view}")
     except AiopsError as fault:
         say(f"MLflow may show an earlier day than today:\n{fault}")
-    say(f"MLflow at {address}   (Ctrl-C ends it)")
     raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 
 

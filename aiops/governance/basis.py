@@ -10,6 +10,7 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import atomic, read_json
 from aiops.governance import ledger
 from aiops.governance.bundle import digests_of, product_of
+from aiops.governance.conditions import GENERAL
 from aiops.governance.documents import bytes_path
 from aiops.governance.hazards import open_by_level, read_hazards, unacceptable
 from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
@@ -26,8 +27,6 @@ from aiops.home import runs_dir
 from aiops.lookup import pick
 from aiops.provenance import content_hash, json_hash
 
-GENERAL = "general"
-"""A condition that belongs to no item of the gate."""
 DOCUMENTS = "documents"
 
 Gates = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aiops.governance import documents, ledger
+from aiops.governance import dissents, documents, ledger
 from aiops.governance.bundle import RELEASES
 from aiops.governance.documents import Document, file_state
 from aiops.governance.keyring import DEMO_KEYS, KEYS
@@ -124,11 +124,22 @@ class KeyEvent(Form):
     envelope: Enveloped
 
 
+class Dissent(Form):
+    """A no that somebody signed."""
+
+    proposal_id: str
+    use_case: str
+    dissent_from: str = Field(pattern=SHA256)
+    envelope: Enveloped
+    at: str
+
+
 FORMS: dict[str, type[BaseModel]] = {
     USE_CASES: Submitted,
     CONDITIONS: Closing,
     documents.BOOK: Document,
     RELEASES: Release,
+    dissents.BOOK: Dissent,
     KEYS: KeyEvent,
     DEMO_KEYS: KeyEvent,
 }

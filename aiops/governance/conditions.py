@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from aiops.governance.usecase import UseCase
 
 Event = Literal["met", "lapse"]
+
+GENERAL = "general"
+"""A condition that belongs to no item of the gate."""
 ANSWERED = re.compile(r"the check `(\w+)` answered again")
 """What a decision says of a condition that the gate itself can be asked about."""
 
@@ -54,7 +57,11 @@ class Standing(Config):
 def standing_of(
     approvals: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
 ) -> tuple[Standing, ...]:
-    """Return the conditions that stand: those of the last approval at each step.
+    """Return the conditions that stand: an approval anew does not make one go away.
+
+    A condition ends with a later approval at the same step that answers its item: with a pass, or
+    with a condition of its own. One that belongs to no item (``general``) stands until it is met
+    or given up.
 
     Parameters
     ----------
@@ -63,28 +70,46 @@ def standing_of(
     events : sequence of dict
         Events of the book ``conditions`` on the case.
     """
-    # A later approval of the same step answers the items of the earlier one anew.
-    last = {record.get("gate_step") or record["gate"]: record for record in approvals}
     closed = {(e["decision"], e["condition"]): e for e in events}
+    kept = [
+        (record, told)
+        for position, record in enumerate(approvals)
+        for told in record["conditions"]
+        if not _is_answered(told["item"], _step(record), approvals[position + 1 :])
+    ]
+    is_one = len({record["id"] for record, _ in kept}) <= 1
     found = []
-    for record in last.values():
-        for told in record["conditions"]:
-            event = closed.get((record["id"], told["id"]), {})
-            word = {"met": "met", "lapse": "lapsed"}.get(event.get("event", ""), told["status"])
-            found.append(
-                Standing.model_validate(
-                    {
-                        **{key: told[key] for key in ("item", "text", "owner", "due")},
-                        "id": told["id"] if len(last) == 1 else f"{record['id']}/{told['id']}",
-                        "decision": record["id"],
-                        "status": word,
-                        "closed_by": event.get("by", ""),
-                        "closed_at": event.get("at", ""),
-                        "evidence_sha256": event.get("evidence_sha256", ""),
-                    }
-                )
+    for record, told in kept:
+        event = closed.get((record["id"], told["id"]), {})
+        word = {"met": "met", "lapse": "lapsed"}.get(event.get("event", ""), told["status"])
+        found.append(
+            Standing.model_validate(
+                {
+                    **{key: told[key] for key in ("item", "text", "owner", "due")},
+                    "id": told["id"] if is_one else f"{record['id']}/{told['id']}",
+                    "decision": record["id"],
+                    "status": word,
+                    "closed_by": event.get("by", ""),
+                    "closed_at": event.get("at", ""),
+                    "evidence_sha256": event.get("evidence_sha256", ""),
+                }
             )
+        )
     return tuple(found)
+
+
+def _step(record: Mapping[str, Any]) -> str:
+    return str(record.get("gate_step") or record["gate"])
+
+
+def _is_answered(item: str, step: str, later: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a later approval at the step answers an item anew."""
+    return any(
+        any(e["item_id"] == item and e["passed"] for e in record["evidence"])
+        or (item != GENERAL and item in {c["item"] for c in record["conditions"]})
+        for record in later
+        if _step(record) == step
+    )
 
 
 def close(

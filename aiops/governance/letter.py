@@ -219,7 +219,9 @@ def _last_decision(use_case: UseCase) -> list[str]:
     ]
     for reason in record.reasons:
         told = meaning[reason.code].definition if reason.code in meaning else ""
-        lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}")
+        words = _evidence_words(reason)
+        shown = f" *{basis_words(reason).capitalize()}*" + (f": {_plain(words)}" if words else ".")
+        lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}{shown}")
     lines += [f"- Learnt: {_plain(lesson.text)}" for lesson in record.lessons]
     lines += [f"- Worth another try if: {_plain(in_words(text))}" for text in record.revisit_if]
     about = "experiment governance/decisions, run that begins with the project's name"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from aiops import home
 from aiops.config import Config
@@ -59,13 +59,9 @@ class Intake(Config):
     revisits: str = Field(default="", description="Number of the closed case this tries again.")
     submitted_by: str = Field(default="", description="Who put it in.")
 
-    @field_validator("last_clinical_sign_in", "market_scan_on", "epr_scan_on")
-    @classmethod
-    def _gone_by(cls, day: date | None) -> date | None:
-        if day is not None and day > date.today():
-            raise ValueError(f"{day} is still to come")
-        return day
 
+DAYS = ("last_clinical_sign_in", "market_scan_on", "epr_scan_on")
+"""Fields that say when something was done: none is still to come."""
 
 OPTIONAL = ("labels_done", "alternatives", "revisits", "submitted_by", "last_clinical_sign_in")
 """Fields that may be blank at intake without a word about it."""
@@ -276,15 +272,24 @@ def state_after(
 
 
 def _intake(said: dict[str, Any]) -> Intake:
+    where = f"intake of '{said['slug']}'"
     try:
-        return Intake.model_validate(said)
+        found = Intake.model_validate(said)
     except ValidationError as fault:
         told = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in fault.errors())
         raise ConfigError(
-            told,
-            where=f"intake of '{said['slug']}'",
-            fix=f"fields are: {', '.join(Intake.model_fields)}",
+            told, where=where, fix=f"fields are: {', '.join(Intake.model_fields)}"
         ) from fault
+    days = {name: getattr(found, name) for name in DAYS}
+    wrong = [
+        f"{n}: {day} is still to come" for n, day in days.items() if day and day > date.today()
+    ]
+    done, planned = found.labels_done, found.labels_planned
+    if done is not None and planned is not None and done > planned:
+        wrong.append(f"labels_done: {done} are more than the {planned} that are planned")
+    if wrong:
+        raise ConfigError("; ".join(wrong), where=where, fix="write what is so today")
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,8 @@ from aiops.governance.lawful import grade_faults, needed_by, rule_faults, rules_
 from aiops.governance.record import DecisionRecord, statement_of
 from aiops.governance.signatures import vouch
 
-BOOKS = (ledger.USE_CASES, ledger.DECISIONS, ledger.CONDITIONS, "documents", KEYS, DEMO_KEYS)
+BOOKS = (ledger.USE_CASES, ledger.DECISIONS, ledger.CONDITIONS, "documents", "dissents", KEYS,
+         DEMO_KEYS)  # fmt: skip
 """Books that are there from the first line on; others may lie beside them."""
 
 NOT_COMPARED = "not compared"
@@ -117,6 +118,8 @@ def verify_ledger(
     for book in (KEYS, DEMO_KEYS):
         found += [Found(f"{book}.jsonl", fault) for fault in _ring_faults(book)]
     found += _decision_faults(lines[ledger.DECISIONS])
+    if not is_broken:
+        found += [Found("dissents.jsonl", what) for what in lost(lines[ledger.DECISIONS])]
     found += time_faults(lines)
     by_name = {one.record.id: one for one in decided}
     for rule in (closing_faults, paper_faults, release_faults):
@@ -191,7 +194,6 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
             yield from _vouched(name, _signature_faults(record, line))
             yield from (Found(name, what) for what in _late_signers(record, position))
         before.setdefault(record.case_id, []).append(line.record)
-    yield from (Found("decisions.jsonl", what) for what in lost(lines))
 
 
 def _vouched(name: str, faults: Iterator[str]) -> Iterator[Found]:

@@ -74,14 +74,12 @@ _REGISTER_VIEWS: dict[str, _View] = {
 _MADE_AT_MS = 1_763_769_600_000  # the day the views were written, so that their bytes never change
 _REGISTER_NOTE = (
     "Every use case, whether it ever became a model or not. Green tick: in use or in a silent "
-    "trial. Red cross: rejected, discontinued or retired. Clock: an idea, in work, or on hold. "
-    "Open *Views* for state, owner and reason as columns."
+    "trial. Red cross: rejected, discontinued or retired. Clock: an idea, in work, or on hold."
 )
 _NOTE = (
     "Every decision on a use case, rejected ones included. Green tick: approved or resumed. Red "
-    "cross: rejected, discontinued, suspended or retired. Clock: put off. Open *Views* for the "
-    "columns: rejected and why, due for review, conditions open or overdue, lapsed. The ledger "
-    "file is the record; this page shows it, and `aiops ledger verify` compares the two."
+    "cross: rejected, discontinued, suspended or retired. Clock: put off. The ledger file is the "
+    "record; this page shows it, and `aiops ledger verify` compares the two."
 )
 _BY_RUNS = ("submitted", "development", "retrospective_eval")
 """States that a case comes to before the first decision on it."""
@@ -147,14 +145,37 @@ def decision_tags(
     }
 
 
-def decisions_tags() -> dict[str, str]:
+def decisions_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that holds the decisions."""
-    return {**saved_views(), "mlflow.note.content": _NOTE}
+    note = f"{_NOTE} {_links(_VIEWS, experiment_id)}"
+    return {**saved_views(), "mlflow.note.content": note}
 
 
-def register_tags() -> dict[str, str]:
+def register_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that lists the use cases."""
-    return {**_saved(_REGISTER_VIEWS), "mlflow.note.content": _REGISTER_NOTE}
+    note = f"{_REGISTER_NOTE} {_links(_REGISTER_VIEWS, experiment_id)}"
+    return {**_saved(_REGISTER_VIEWS), "mlflow.note.content": note}
+
+
+def view_address(experiment_id: str, key: str = "all") -> str:
+    """Return where a saved view is, after the address of the UI.
+
+    A browser that is new to MLflow opens it for language models, where no list of runs stands; the
+    address asks for the other kind.
+
+    Examples
+    --------
+    >>> view_address("3", "rejected")
+    '#/experiments/3/runs?viewStateShareKey=aiops-rejected&workflowType=machine_learning'
+    """
+    asked = f"viewStateShareKey=aiops-{key}&workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs?{asked}"
+
+
+def _links(views: Mapping[str, _View], experiment_id: str) -> str:
+    """Return the views as links, one click each from the description."""
+    told = [f"[{name}]({view_address(experiment_id, key)})" for key, (name, _, _) in views.items()]
+    return f"Open: {' · '.join(told)}"
 
 
 def saved_views() -> dict[str, str]:

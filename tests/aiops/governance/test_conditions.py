@@ -4,7 +4,7 @@ import pytest
 
 from aiops.errors import ConfigError, DataError, GateError
 from aiops.governance import basis, ledger, usecase
-from aiops.governance.conditions import close
+from aiops.governance.conditions import close, standing_of
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.documents import add_document, bytes_path
 
@@ -166,3 +166,28 @@ def test_what_is_not_there_is_said(approved, paper, stand):
     stand("triage", slug="mr-triage")
     with pytest.raises(ConfigError, match="mr-triage has no conditions"):
         close("met", "mr-triage", "C1", by="Ana", evidence=paper)
+
+
+def test_an_approval_anew_does_not_make_a_condition_go_away():
+    first = approval("DEC-2026-0001", conditions=[("fairness", "C1"), ("general", "C2")])
+    again = approval("DEC-2026-0002", evidence=[("fairness", None)])
+    assert [c.id for c in standing_of([first, again], [])] == ["C1", "C2"]
+    passed = approval("DEC-2026-0002", evidence=[("fairness", True)])
+    assert [c.id for c in standing_of([first, passed], [])] == ["C2"]
+    taken = approval("DEC-2026-0002", conditions=[("fairness", "C1")])
+    assert [c.id for c in standing_of([first, taken], [])] == [
+        "DEC-2026-0001/C2", "DEC-2026-0002/C1",
+    ]  # fmt: skip
+    other = {**passed, "gate_step": "G5"}
+    assert [c.id for c in standing_of([first, other], [])] == ["C1", "C2"]
+
+
+def approval(number, conditions=(), evidence=()):
+    return {
+        "id": number, "gate": "gate_G4", "gate_step": "G4",
+        "conditions": [
+            {"id": name, "item": item, "text": "bring it", "owner": "Ana", "due": "2999-01-01",
+             "status": "open"} for item, name in conditions
+        ],
+        "evidence": [{"item_id": item, "passed": passed} for item, passed in evidence],
+    }  # fmt: skip
