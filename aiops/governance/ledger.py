@@ -124,7 +124,7 @@ def read_all(book: str = DECISIONS) -> list[Record]:
         If the book, or a line of it, cannot be read at all. A line that was edited is returned:
         `verify` tells it.
     """
-    return [line.record for line in read_lines(book)]
+    return [line.record for line in _whole(book)]
 
 
 def read_lines(book: str = DECISIONS) -> list[Line]:
@@ -135,15 +135,7 @@ def read_lines(book: str = DECISIONS) -> list[Line]:
     LedgerError
         As `read_all`.
     """
-    known = _read(book)
-    fault = known.unread
-    if fault is not None:
-        raise LedgerError(
-            f"line {fault.line}: {fault.what}; the ledger cannot be read",
-            where=str(book_path(book)),
-            fix="`aiops ledger verify` says all that is wrong; restore the file from a backup",
-        )
-    return list(known.lines)
+    return list(_whole(book))
 
 
 def look(book: str = DECISIONS) -> tuple[list[Line], list[Fault]]:
@@ -220,6 +212,19 @@ def append(
         _write_line(path, _canonical(entry), torn=known.torn)
         _write_head(path, {"lines": len(known.lines) + 1, "sha256": sha256})
     return record
+
+
+def _whole(book: str) -> list[Line]:
+    """Return the lines of a book that can be read whole."""
+    known = _read(book)
+    fault = known.unread
+    if fault is not None:
+        raise LedgerError(
+            f"line {fault.line}: {fault.what}; the ledger cannot be read",
+            where=str(book_path(book)),
+            fix="`aiops ledger verify` says all that is wrong; restore the file from a backup",
+        )
+    return known.lines
 
 
 def _line_sha256(record: Record, attached: Record) -> str:
