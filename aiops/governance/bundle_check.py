@@ -158,9 +158,11 @@ def _look_for_proof(
             "name keys that you know from there: --ring FILE"
         )
     else:
-        found.faults += approval_faults(
-            record, found.attached, found.cycle, fold(_events_of(found.folder / KEYRING), book)
-        )
+        try:
+            keyring = fold(_events_of(found.folder / KEYRING), book)
+            found.faults += approval_faults(record, found.attached, found.cycle, keyring)
+        except ConfigError as fault:
+            found.faults.append(f"{KEYRING}: {fault.what}")
         found.unproven.append(
             f"no ledger is here, and the keys in a bundle prove nothing of the bundle: whether "
             f"{number} was ever made is not known; --ring FILE names keys that came another way"
@@ -181,7 +183,8 @@ def _prove_by_ledger(found: _Bundle, decisions: list[Mapping[str, Any]]) -> None
     else:
         stops = use_faults(case, record, decisions)
         found.faults += [f"not to be used: {told}" for told in stops]
-    found.proof.append(f"the ledger here holds {record['id']}, and its release of these files")
+    if not found.faults:
+        found.proof.append(f"the ledger here holds {record['id']}, and its release of these files")
 
 
 def _prove_by_ring(found: _Bundle, ring: Keyring, known: Lifecycle | None) -> None:
@@ -293,7 +296,9 @@ def _is_plain(path: Path) -> bool:
 
 def _file_faults(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     told = {key: value for key, value in manifest.items() if key != "sha256"}
-    if json_hash(told) != manifest.get("sha256"):
+    written = (folder / MANIFEST).read_text(encoding="utf-8")
+    is_as_written = written == json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    if json_hash(told) != manifest.get("sha256") or not is_as_written:  # a key may stand twice
         yield f"{MANIFEST} was edited: it does not match its own SHA-256"
     named = {str(file["path"]): file for file in manifest["files"]}
     there = set(names_in(folder))

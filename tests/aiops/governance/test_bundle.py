@@ -283,6 +283,16 @@ def edit_manifest(folder):
     write_json(folder / MANIFEST, {**read_json(folder / MANIFEST), "for": "live"})
 
 
+def key_twice(folder):
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"for":', '"for": "live: In use.", "for":', 1))
+
+
+def no_ring(folder):
+    (folder / KEYRING).write_text("x\n")
+    remade(folder)
+
+
 def edit_decision(folder):
     line = read_json(folder / DECISION)
     line["record"]["rationale"] = "Because I say so."
@@ -311,6 +321,8 @@ def not_a_decision(folder):
         (pipe, "model/pipe is no plain file: a pipe, a device or a socket"),
         (empty_folder, "more is an empty folder: MANIFEST.json names nothing in it"),
         (edit_manifest, "MANIFEST.json was edited: it does not match its own SHA-256"),
+        (key_twice, "MANIFEST.json was edited: it does not match its own SHA-256"),
+        (no_ring, "keyring.jsonl: this is no ring of keys"),
         (edit_decision, "decision.json was edited: it does not match its own SHA-256"),
         (no_decision, "decision.json is not in it: MANIFEST.json names none"),
         (not_a_decision, "decision.json does not read as a decision: "),
