@@ -1,120 +1,102 @@
-"""What a board sees in MLflow: use cases, decisions, models in use. Written, compared, repaired.
+"""What a board sees in MLflow: use cases and decisions. Written, and put right where they differ.
 
 The ledger is the truth. Each function takes a client that ``tracking`` has opened; called again,
-it changes only what differs from the ledger.
+it changes only what differs from the ledger. A run that names another record of a decision than
+the ledger is a witness: it is overwritten by a repair and by nothing else.
 """
 
 import hashlib
-import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from aiops import home
-from aiops.files import write_text
-from aiops.governance import ledger, usecase
-from aiops.governance.letter import decision_html, evidence_table
-from aiops.governance.record import DecisionRecord
-from aiops.governance.standing import DecisionStanding, decision_standing
+from aiops.errors import AiopsError
 from aiops.governance.usecase import UseCase
-from aiops.governance.views import (
-    SHOWN_ON,
-    decision_tags,
-    decisions_tags,
-    differences,
-    is_older,
-    loose_tags,
-    use_case_tags,
-)
+from aiops.governance.views import SHOWN_ON, decisions_tags, extra_tags, shown_day
+from aiops.provenance import content_hash
+from aiops.shown import RECORD, Told, foreign_words, is_foreign, milliseconds, tags_of_case
 
 Client = Any
 """An MlflowClient that ``tracking`` has opened."""
 
 DECISIONS = "governance/decisions"
-LONGEST_TAG = 5000
 ANY_STAGE = 3
 """MLflow's number for runs and experiments that are active or deleted."""
 
-STATUS = {
-    "approve": "FINISHED",
-    "approve-with-conditions": "FINISHED",
-    "resume": "FINISHED",
-    "reject": "KILLED",
-    "discontinue": "KILLED",
-    "suspend": "KILLED",
-    "retire": "KILLED",
-    "defer": "SCHEDULED",
-    "re-review": "SCHEDULED",
-}
-"""How a decision's run looks in the list: a green tick, a red cross, a clock."""
 
-NOT_OURS = "not in the ledger"
-_CALENDAR = frozenset({*DecisionStanding().tags(), "aiops.files_sha256", SHOWN_ON})
+class Refused(AiopsError):
+    """What stands in MLflow is another ledger's, or another record than the ledger's: it stays."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """A decision as the ledger has it, and its case as it stands."""
+class Shown:
+    """What was shown.
 
-    line: ledger.Line
-    record: DecisionRecord
-    case: UseCase
+    Parameters
+    ----------
+    run_ids : list of str
+        Runs of the decisions.
+    refused : list of str
+        What was left as it is, a sentence for each.
+    """
 
-    @property
-    def name(self) -> str:
-        """Name of its run: the list cuts it, so what a board looks for comes first."""
-        return f"{self.case.slug}: {self.record.outcome} · {self.record.id} {self.case.id}"
-
-    def files(self, standing: DecisionStanding) -> dict[str, str]:
-        """Return the dossier: the page, the record, the evidence as a table, the signatures."""
-        written = {
-            "decision.json": self.record.to_json(),
-            "evidence.json": evidence_table(self.record),
-        }
-        if self.line.attached:
-            written["signatures.json"] = dict(self.line.attached)
-        told = {name: json.dumps(value, indent=2) + "\n" for name, value in written.items()}
-        return {"decision.html": decision_html(self.record, self.case, standing), **told}
-
-    def tags(self, standing: DecisionStanding, folder: Path | None = None) -> dict[str, str]:
-        """Return the tags of its run; what is too long for MLflow goes to `folder`."""
-        tags = decision_tags(self.record, self.case, standing=standing)
-        tags["aiops.record_sha256"] = self.line.sha256
-        tags["aiops.files_sha256"] = _sha256("".join(self.files(standing).values()))
-        return fitted(tags, LONGEST_TAG, folder)
+    run_ids: list[str]
+    refused: list[str]
 
 
-def read_ledger() -> list[Told]:
-    """Return every decision with its case, the oldest first."""
-    cases = {case.id: case for case in usecase.list_use_cases()}
-    lines = ledger.read_lines()
-    records = [DecisionRecord.model_validate(line.record) for line in lines]
-    return [Told(*pair, cases[pair[1].case_id]) for pair in zip(lines, records, strict=True)]
+def refuse(told: list[str]) -> None:
+    """Say what was left as it is.
+
+    Raises
+    ------
+    Refused
+        If anything was.
+    """
+    if told:
+        raise Refused(
+            "; ".join(told),
+            where="MLflow",
+            fix="everything else was shown; see what differs: aiops ledger verify",
+        )
+
+
+def show_use_cases(client: Client, cases: Iterable[UseCase]) -> list[str]:
+    """Show use cases, and return what was left as it is."""
+    refused = []
+    for case in cases:
+        try:
+            show_use_case(client, case)
+        except Refused as fault:
+            refused.append(fault.what)
+    return refused
 
 
 def show_use_case(client: Client, case: UseCase) -> str:
-    """Show a use case as an experiment, its state in tags, its card as description."""
+    """Show a use case as an experiment, its state in tags, its card as description.
+
+    Raises
+    ------
+    Refused
+        If another ledger shows a use case under this name.
+    """
     name = f"usecase/{case.id} {case.slug}"
     before = client.get_experiment_by_name(f"usecase/{case.slug}")
     if before is not None and client.get_experiment_by_name(name) is None:
         client.rename_experiment(before.experiment_id, name)
+    found = client.get_experiment_by_name(name)
+    if found is not None and is_foreign(found.tags):
+        refuse([foreign_words(f"experiment {name}")])
     experiment_id = experiment(client, name)
-    set_experiment_tags(client, experiment_id, tags_of_case(case), is_dated=bool(case.warnings))
+    set_experiment_tags(client, experiment_id, tags_of_case(case), is_dated=True)
     return experiment_id
 
 
-def tags_of_case(case: UseCase) -> dict[str, str]:
-    """Return the tags of a use case, none longer than MLflow holds."""
-    return fitted(use_case_tags(case), LONGEST_TAG, None)
-
-
-def show_decisions(
-    client: Client, told: Iterable[Told], *, compare_files: bool = False
-) -> list[str]:
-    """Show decisions as runs, put right what differs, and return the ids of their runs.
+def show_decisions(client: Client, told: Iterable[Told], *, repair: bool = False) -> Shown:
+    """Show decisions as runs, and put right what differs.
 
     Parameters
     ----------
@@ -122,63 +104,60 @@ def show_decisions(
         An open store.
     told : iterable of Told
         The decisions.
-    compare_files : bool
-        Whether to read every file that is there, instead of the tag that names their sums.
+    repair : bool
+        Whether to read every file that is there, and to overwrite another record of a decision.
     """
+    known, shown = list(told), Shown([], [])
     experiment_id = experiment(client, DECISIONS)
-    set_experiment_tags(client, experiment_id, decisions_tags())
-    there = _by_decision(runs_of(client, experiment_id))
+    set_experiment_tags(client, experiment_id, decisions_tags(), is_whole=repair)
+    runs = runs_of(client, experiment_id)
+    there = by_decision(runs, known)
+    others = {run.data.tags.get("aiops.decision") for run in foreign_runs(runs, known)}
+    for one in known:
+        mine = there[one.record.id]
+        if not mine and one.record.id in others:
+            shown.refused.append(foreign_words(one.record.id))
+        elif mine and not repair and mine[0].data.tags.get(RECORD) != one.line.sha256:
+            shown.refused.append(
+                f"MLflow holds another record of {one.record.id} than the ledger, and keeps it: "
+                "run `aiops ledger verify`"
+            )
+        else:
+            shown.run_ids.append(_show_decision(client, experiment_id, one, mine, repair))
+    return shown
+
+
+def by_decision(runs: Iterable[Any], told: Iterable[Told]) -> dict[str, list[Any]]:
+    """Return the runs that show each decision, the one to go on with first.
+
+    That is an active one before a deleted one, then one that names the record of the ledger, then
+    the oldest. A run that another ledger made for a decision of the same number is not among them.
+    """
+    sums = {one.line.sha256: one.record.id for one in told}
+
+    def rank(run: Any) -> tuple[bool, bool]:
+        return run.info.lifecycle_stage == "deleted", run.data.tags.get(RECORD) not in sums
+
+    found: dict[str, list[Any]] = {name: [] for name in sums.values()}
+    for run in sorted(runs, key=rank):
+        tags = run.data.tags
+        name = tags.get("aiops.decision", "")
+        is_it = tags.get("aiops.kind") == "decision" and name in found
+        if is_it and (tags.get(RECORD) in sums or not is_foreign(tags)):
+            found[name].append(run)
+    return found
+
+
+def foreign_runs(runs: Iterable[Any], told: Iterable[Told]) -> list[Any]:
+    """Return the active runs that another ledger shows in this store."""
+    sums = {one.line.sha256 for one in told}
     return [
-        _show_decision(client, experiment_id, one, there.get(one.record.id, []), compare_files)
-        for one in told
+        run
+        for run in runs
+        if run.info.lifecycle_stage == "active"
+        and is_foreign(run.data.tags)
+        and run.data.tags.get(RECORD) not in sums
     ]
-
-
-def mark_strangers(client: Client, told: Iterable[Told]) -> list[str]:
-    """Mark runs among the decisions that no decision of the ledger made; return their ids.
-
-    Nothing is deleted: what somebody put there is kept, and says what it is.
-    """
-    experiment_id = experiment(client, DECISIONS)
-    strangers = _strangers(runs_of(client, experiment_id), told)
-    for run in strangers:
-        run_id = run.info.run_id
-        note = (
-            f"**NOT IN THE LEDGER** · this run is no decision.\n\nIt was named {run.info.run_name}."
-        )
-        for key, value in (
-            ("aiops.said_outcome", run.data.tags.get("aiops.outcome", "")),
-            ("aiops.outcome", NOT_OURS),
-            ("aiops.kind", NOT_OURS),
-            ("mlflow.note.content", note),
-        ):
-            client.set_tag(run_id, key, value)
-        end_run(client, run_id, "FAILED")
-    return [run.info.run_id for run in strangers]
-
-
-def faults(client: Client, today: date | None = None) -> Iterator[str]:
-    """Tell in what MLflow differs from the ledger, a sentence for each place; change nothing.
-
-    What only the calendar changed since it was last shown is no fault.
-    """
-    day = today or date.today()
-    told = read_ledger()
-    yield from _use_case_faults(client, day)
-    found = client.get_experiment_by_name(DECISIONS)
-    if found is None:
-        yield from (f"{one.record.id}: no run in MLflow shows it" for one in told)
-        return
-    if found.lifecycle_stage == "deleted":
-        yield f"the experiment {DECISIONS} was deleted in MLflow"
-    else:
-        yield from differences(decisions_tags(), found.tags, name=DECISIONS)
-    runs = runs_of(client, found.experiment_id)
-    there = _by_decision(runs)
-    for one in told:
-        yield from _decision_faults(client, one, there.get(one.record.id, []), day)
-    for run in _strangers(runs, told):
-        yield f"{run.info.run_name}: this run stands among the decisions and is not in the ledger"
 
 
 def artifacts_dir() -> Path:
@@ -207,7 +186,7 @@ def create_run(
     began: str | None,
 ) -> str:
     """Make a run, whole in the one call, and return its id."""
-    start = int(datetime.fromisoformat(began).timestamp() * 1000) if began else None
+    start = milliseconds(began) if began else None
     run = client.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name)
     return str(run.info.run_id)
 
@@ -220,39 +199,22 @@ def end_run(client: Client, run_id: str, status: str) -> None:
         client.set_terminated(run_id, status)
 
 
-def fitted(values: Mapping[str, str], longest: int, folder: Path | None) -> dict[str, str]:
-    """Return values that MLflow can hold whole; a longer one goes to a file and names its hash."""
-    short = {}
-    for key, value in values.items():
-        if len(value) > longest:
-            if folder is not None:
-                write_text(folder / "settings" / "long" / f"{key}.txt", value)
-            sha256 = _sha256(value)
-            short[key] = f"{value[: longest - 150]} … cut here; SHA-256 of the whole {sha256}"
-        else:
-            short[key] = value
-    return short
-
-
 def _show_decision(
-    client: Client, experiment_id: str, one: Told, runs: list[Any], compare_files: bool
+    client: Client, experiment_id: str, one: Told, runs: list[Any], repair: bool
 ) -> str:
     """Show a decision; one that is there already is brought back to what the ledger says."""
-    now = decision_standing(one.record, one.case)
-    status = STATUS[one.record.outcome]
     with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent)
-        tags = {**one.tags(now, folder), SHOWN_ON: date.today().isoformat()}
-        files = one.files(now)
+        tags = one.write(Path(parent), date.today())
         if runs:
             info, there = runs[0].info, runs[0].data.tags
             run_id = str(info.run_id)
             if info.lifecycle_stage == "deleted":
                 client.restore_run(run_id)
             changed = {k: v for k, v in tags.items() if there.get(k, "") != v and k != SHOWN_ON}
-            if compare_files and _file_faults(client, run_id, files):
-                changed["aiops.files_sha256"] = tags["aiops.files_sha256"]
-            if not changed and (info.status, info.run_name) == (status, one.name):
+            asks = repair and (
+                is_misdated(there) or file_faults(client, run_id, one.sums(Path(parent)))
+            )
+            if not (changed or asks) and (info.status, info.run_name) == (one.status, one.name):
                 return run_id
             for key, value in {**changed, SHOWN_ON: tags[SHOWN_ON]}.items():
                 client.set_tag(run_id, key, value)
@@ -262,90 +224,67 @@ def _show_decision(
             # Whole in the one call: a signer's role may be allowed nothing after it.
             said = {key: value for key, value in tags.items() if value}
             run_id = create_run(client, experiment_id, one.name, said, one.record.created_at)
-            _add_report(one.record, folder)
-        for name, text in files.items():
-            write_text(folder / name, text)
         client.log_artifacts(run_id, parent)
-    end_run(client, run_id, status)
+    end_run(client, run_id, one.status)
     return run_id
 
 
-def _add_report(record: DecisionRecord, folder: Path) -> None:
-    """Lay the run's report beside the decision, as it stood when the decision was first shown."""
-    for subject in record.subject:
-        _, _, path = subject.model_uri.partition("#")[0].partition("runs/")
-        report = home.home() / "runs" / path / "report.html"
-        if path and ".." not in path and report.is_file():
-            write_text(folder / "report.html", report.read_text(encoding="utf-8"))
-
-
-def _decision_faults(client: Client, one: Told, runs: list[Any], today: date) -> Iterator[str]:
-    name = one.record.id
-    active = [run for run in runs if run.info.lifecycle_stage == "active"]
-    if not active:
-        was = "its run was deleted" if runs else "no run in MLflow shows it"
-        yield f"{name}: {was}"
-        return
-    if len(active) > 1:
-        yield f"{name}: {len(active)} runs in MLflow say that they show it"
-    run = active[0]
-    there = run.data.tags
-    now = decision_standing(one.record, one.case, today)
-    told, shown = one.tags(now), now
-    if is_older(there, today):
-        # Since then only the calendar may have changed it: compare with what it was then.
-        shown = DecisionStanding.of_tags(there)
-        told = {k: v for k, v in one.tags(shown).items() if k not in _CALENDAR}
-    yield from differences(told, there, name=name)
-    if run.info.run_name != one.name:
-        yield f"{name}: its run was renamed to '{run.info.run_name}'"
-    if run.info.status != STATUS[one.record.outcome]:
-        yield f"{name}: its run is marked {run.info.status}, not {STATUS[one.record.outcome]}"
-    for file in _file_faults(client, run.info.run_id, one.files(shown)):
-        yield f"{name}: {file} in MLflow is not what the ledger leads to"
-
-
-def _file_faults(client: Client, run_id: str, files: Mapping[str, str]) -> list[str]:
-    """Return the files of a run that are missing or were changed."""
-    listed = {entry.path for entry in client.list_artifacts(run_id)}
-    with tempfile.TemporaryDirectory() as folder:
+def file_faults(client: Client, run_id: str, sums: Mapping[str, str]) -> list[str]:
+    """Return the files of a run that are missing, or whose SHA-256 is not what it should be."""
+    listed = set(files_of(client, run_id))
+    with tempfile.TemporaryDirectory() as into:
         return [
             name
-            for name, text in files.items()
+            for name, sha256 in sorted(sums.items())
             if name not in listed
-            or Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
-            != text
+            or content_hash(Path(client.download_artifacts(run_id, name, into))) != sha256
         ]
 
 
-def _use_case_faults(client: Client, today: date) -> Iterator[str]:
-    numbers = set()
-    for case in usecase.list_use_cases():
-        numbers.add(case.id)
-        found = client.get_experiment_by_name(f"usecase/{case.id} {case.slug}")
-        if found is None or found.lifecycle_stage == "deleted":
-            word = "no experiment in MLflow shows it" if found is None else "was deleted in MLflow"
-            yield f"{case.id} {case.slug}: {word}"
-            continue
-        loose = loose_tags(case, found.tags, today)
-        told = {key: value for key, value in tags_of_case(case).items() if key not in loose}
-        yield from differences(told, found.tags, name=f"{case.id} {case.slug}")
-    for other in client.search_experiments(filter_string="name LIKE 'usecase/UC-%'"):
-        number = other.name.removeprefix("usecase/").partition(" ")[0]
-        if number not in numbers:
-            yield f"{other.name}: this experiment is no use case of the register"
+def files_of(client: Client, run_id: str, path: str | None = None) -> list[str]:
+    """Return the files of a run, those in folders too."""
+    found: list[str] = []
+    for entry in client.list_artifacts(run_id, path):
+        found += files_of(client, run_id, entry.path) if entry.is_dir else [entry.path]
+    return found
+
+
+def is_misdated(tags: Mapping[str, str]) -> bool:
+    """Return whether the day for which something was shown is missing or still to come."""
+    return bool(shown_day(tags, date.today(), name="")[1])
 
 
 def set_experiment_tags(
-    client: Client, experiment_id: str, tags: Mapping[str, str], *, is_dated: bool = False
+    client: Client,
+    experiment_id: str,
+    tags: Mapping[str, str],
+    *,
+    is_dated: bool = False,
+    is_whole: bool = False,
 ) -> None:
-    """Give an experiment the tags that it has not got."""
+    """Give an experiment the tags that it has not got.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        An open store.
+    experiment_id : str
+        Which experiment.
+    tags : mapping
+        What it shall have.
+    is_dated : bool
+        Whether the calendar changes them: the day is then written too.
+    is_whole : bool
+        Whether to take away tags of ours that nobody but the ledger writes.
+    """
     there = client.get_experiment(experiment_id).tags
     changed = {key: value for key, value in tags.items() if value != there.get(key, "")}
-    if changed and is_dated:
+    if is_dated and (changed or is_misdated(there)):
         changed[SHOWN_ON] = date.today().isoformat()
     for key, value in changed.items():
         client.set_experiment_tag(experiment_id, key, value)
+    for key in extra_tags(tags, there) if is_whole else []:
+        client.delete_experiment_tag(experiment_id, key)
 
 
 def runs_of(client: Client, experiment_id: str) -> list[Any]:
@@ -360,29 +299,3 @@ def runs_of(client: Client, experiment_id: str) -> list[Any]:
         found += page
         token = page.token or ""
     return found
-
-
-def _by_decision(runs: Iterable[Any]) -> dict[str, list[Any]]:
-    """Return the runs that say they show a decision, by its number, active ones first."""
-    found: dict[str, list[Any]] = {}
-    for run in sorted(runs, key=lambda run: run.info.lifecycle_stage == "deleted"):
-        if run.data.tags.get("aiops.kind") == "decision":
-            found.setdefault(run.data.tags.get("aiops.decision", ""), []).append(run)
-    return found
-
-
-def _strangers(runs: Iterable[Any], told: Iterable[Told]) -> list[Any]:
-    """Return active runs that show no decision of the ledger, or one that another run shows."""
-    ours = _by_decision(runs)
-    first = {ours[one.record.id][0].info.run_id for one in told if one.record.id in ours}
-    return [
-        run
-        for run in runs
-        if run.info.lifecycle_stage == "active"
-        and run.info.run_id not in first
-        and run.data.tags.get("aiops.kind") != NOT_OURS
-    ]
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from aiops import board, home, register, registry
+from aiops import board, compared, home, register, registry, strangers
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
 from aiops.governance import usecase
 from aiops.governance.usecase import UseCase
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
+from aiops.shown import LONGEST_TAG, fitted, read_ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -84,8 +85,8 @@ def log_run(run_dir: Path, experiment: Experiment) -> str:
         files = Path(folder)
         tables = write_artifacts(run_dir, experiment, files)
         tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(tables)}
-        tags = board.fitted(tags, board.LONGEST_TAG, files)
-        params = board.fitted(shown.params, LONGEST_PARAM, files)
+        tags = fitted(tags, LONGEST_TAG, files)
+        params = fitted(shown.params, LONGEST_PARAM, files)
         experiment_id = _use_case_experiment(client, experiment.use_case)
         run_id, old = _run_for(client, told.get("mlflow_run_id"), params)
         if run_id is None:
@@ -121,7 +122,7 @@ def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
         query = f"tags.`aiops.comparison` = '{name}'"
         known = client.search_runs([experiment_id], query, max_results=1)
         tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(sorted(tables))}
-        tags = board.fitted(tags, board.LONGEST_TAG, Path(folder))
+        tags = fitted(tags, LONGEST_TAG, Path(folder))
         run_id = known[0].info.run_id if known else None
         run_id = run_id or board.create_run(client, experiment_id, shown.run_name, tags, None)
         for file, content in tables.items():
@@ -133,14 +134,21 @@ def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
 
 
 def log_use_case(use_case: UseCase) -> str:
-    """Show a use case, and the decisions on it, with its state in tags; return its experiment."""
+    """Show a use case, and the decisions on it, with its state in tags; return its experiment.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow does not answer, or holds another record than the ledger: that is left as it is.
+    """
     with _alone(), _store() as client:
-        shown = board.show_use_case(client, use_case)
-        register.show_register(client, [use_case])
-        mine = [one for one in board.read_ledger() if one.case.id == use_case.id]
+        experiment_id = board.show_use_case(client, use_case)
+        refused = register.show_register(client, [use_case])
+        mine = [one for one in read_ledger() if one.case.id == use_case.id]
         if mine:
-            board.show_decisions(client, mine)
-        return shown
+            refused += board.show_decisions(client, mine).refused
+        board.refuse(refused)
+        return experiment_id
 
 
 def project_all(*, repair: bool = False) -> list[str]:
@@ -149,34 +157,43 @@ def project_all(*, repair: bool = False) -> list[str]:
     Parameters
     ----------
     repair : bool
-        Also read every file that is there, and mark runs that no decision of the ledger made.
+        Also read every file that is there, overwrite other records of a decision, and mark runs
+        that no decision of the ledger made.
+
+    Raises
+    ------
+    TrackingError
+        If MLflow does not answer. If it holds another record of a decision than the ledger, or
+        another ledger's: that is left as it is, all else is shown, and the error says so.
     """
     with _alone(), _store() as client:
-        told, cases = board.read_ledger(), usecase.list_use_cases()
-        registry.show_aliases(client, cases)  # what may no longer be used goes first
-        run_ids = board.show_decisions(client, told, compare_files=repair)
+        told, cases = read_ledger(), usecase.list_use_cases()
+        refused = registry.show_aliases(client, cases)  # what may no longer be used goes first
         if repair:
-            board.mark_strangers(client, told)
+            strangers.clear_decisions(client, told)
             register.mark_strange_rows(client, cases)
-        for case in cases:
-            board.show_use_case(client, case)
-        register.show_register(client, cases)
-    return run_ids
+        shown = board.show_decisions(client, told, repair=repair)
+        refused += shown.refused
+        refused += board.show_use_cases(client, cases)
+        refused += register.show_register(client, cases, repair=repair)
+        board.refuse(refused)
+    return shown.run_ids
 
 
 def projection_faults() -> list[str]:
     """Tell in what MLflow differs from the ledger, a sentence for each place; change nothing.
 
-    Found are: an edited tag, description, name, status or file of a decision, a decision without
-    a run, one whose run was deleted, a run too many, the same of the use cases, and an alias
-    that points elsewhere.
+    Found are: an edited or added tag, description, name, status, date or file of a decision, a
+    decision without a run, one whose run was deleted, a run too many, the same of the use cases,
+    and an alias that points elsewhere. `compared` says what is not looked at.
     """
-    cases = usecase.list_use_cases()
+    told, cases, today = read_ledger(), usecase.list_use_cases(), date.today()
     with _store() as client:
         return [
-            *board.faults(client),
-            *register.register_faults(client, cases, date.today()),
-            *registry.alias_faults(client, cases),
+            *compared.use_case_faults(client, cases, today),
+            *compared.decisions_faults(client, told, today),
+            *register.register_faults(client, cases, today),
+            *registry.alias_faults(client, cases, today),
         ]
 
 
@@ -348,6 +365,9 @@ def _store() -> Iterator["MlflowClient"]:
             if uri.startswith("sqlite:///"):
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             yield MlflowClient(tracking_uri=uri)
+        except board.Refused as fault:
+            where = _without_password(uri)
+            raise TrackingError(fault.what, where=where, fix=fault.fix) from fault
         except (MlflowException, SQLAlchemyError, ImportError, OSError) as fault:
             where = _without_password(uri)
             said = str(fault).splitlines()[0].replace(uri, where)[:300]

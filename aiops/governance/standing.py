@@ -1,10 +1,10 @@
 """How a decision stands today: in force or lapsed, conditions overdue, due for review."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from aiops.governance.conditions import Standing
 from aiops.governance.lifecycle import APPROVALS
 from aiops.governance.record import DecisionRecord
 from aiops.governance.usecase import UseCase
@@ -53,24 +53,38 @@ class DecisionStanding:
             "aiops.act_on": json.dumps(list(self.warnings)) if self.warnings else "",
         }
 
-    @classmethod
-    def of_tags(cls, tags: Mapping[str, str]) -> "DecisionStanding":
-        """Return what the tags of a run say; what cannot be read says nothing.
 
-        Examples
-        --------
-        >>> shown = DecisionStanding("LAPSED", warnings=("LAPSED since 2026-05-01",))
-        >>> DecisionStanding.of_tags(shown.tags()) == shown
-        True
-        """
-        try:
-            warnings = tuple(str(text) for text in json.loads(tags.get("aiops.act_on") or "[]"))
-        except (ValueError, TypeError):
-            warnings = ()
-        approval, conditions, review = (
-            tags.get(f"aiops.{name}", "") for name in ("approval", "conditions", "review")
-        )
-        return cls(approval, conditions, review, warnings)
+class _OnDay(Standing):
+    """A condition as it stands on a day that is not today."""
+
+    day: date
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was given up, or its day has gone by."""
+        return self.status == "lapsed" or (self.status == "open" and self.due < self.day)
+
+
+def case_on(case: UseCase, day: date) -> UseCase:
+    """Return a case as the calendar leaves it on a day: what lapsed and what is overdue.
+
+    What people decided or brought since that day is not taken back.
+
+    Parameters
+    ----------
+    case : UseCase
+        The case as it stands today.
+    day : date
+        Which day.
+    """
+    lapsed = not case.is_closed and case.expires_at is not None
+    conditions = tuple(_OnDay(**vars(told) | {"day": day}) for told in case.conditions)
+    return case.model_copy(
+        update={
+            "is_lapsed": lapsed and str(case.expires_at) <= day.isoformat(),
+            "conditions": conditions,
+        }
+    )
 
 
 def decision_standing(
@@ -85,9 +99,10 @@ def decision_standing(
     case : UseCase
         Its case as it stands today.
     today : date, optional
-        The day that reviews are asked about.
+        The day that lapses, conditions and reviews are asked about.
     """
     day = today or date.today()
+    case = case_on(case, day)
     told: list[str] = []
     approval = _approval(record, case)
     if approval == LAPSED:

@@ -87,6 +87,9 @@ _BY_RUNS = ("submitted", "development", "retrospective_eval")
 """States that a case comes to before the first decision on it."""
 SHOWN_ON = "aiops.shown_on"
 """Day on which what the calendar changes was last written."""
+LEDGER = "aiops.ledger"
+"""Which ledger something is shown for: two may write to one server."""
+_OURS = ("aiops.", "mlflow.sharedViewState.")
 
 
 def use_case_tags(case: UseCase) -> dict[str, str]:
@@ -208,22 +211,71 @@ def differences(told: Mapping[str, str], there: Mapping[str, str], *, name: str)
     return found
 
 
-def loose_tags(case: UseCase, there: Mapping[str, str], today: date) -> set[str]:
+def unknown_tags(told: Mapping[str, str], there: Mapping[str, str], *, name: str) -> list[str]:
+    """Return the tags of ours that no entry of the ledger leads to, one sentence for each.
+
+    Parameters
+    ----------
+    told : mapping
+        Tags that the ledger leads to.
+    there : mapping
+        Tags that were found.
+    name : str
+        What they stand on.
+
+    Examples
+    --------
+    >>> unknown_tags({}, {"aiops.approved_by": "Everybody", "team": "A"}, name="DEC-2026-0001")
+    ['DEC-2026-0001: tag aiops.approved_by in MLflow comes from no entry of the ledger']
+    """
+    return [
+        f"{name}: tag {key} in MLflow comes from no entry of the ledger"
+        for key in extra_tags(told, there)
+    ]
+
+
+def extra_tags(told: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """Return the names of tags and saved views that only the ledger writes, and did not."""
+    known = {*told, SHOWN_ON}
+    return sorted(key for key in there if key.startswith(_OURS) and key not in known)
+
+
+def loose_tags(case: UseCase, there: Mapping[str, str]) -> set[str]:
     """Return tags of a use case that may differ without anybody having changed them.
 
-    What the calendar changes is written by the next look; so is a state that a run on the disk
-    brought about, before any decision.
+    A run on the disk brings a case to a state before any decision; the next look writes it.
     """
     if not case.decisions and there.get("aiops.state") in _BY_RUNS:
         return {"aiops.state", "aiops.since", "mlflow.note.content", SHOWN_ON}
-    if is_older(there, today) and case.warnings:
-        return {"aiops.act_on", "mlflow.note.content", SHOWN_ON}
     return {SHOWN_ON}
 
 
-def is_older(there: Mapping[str, str], today: date) -> bool:
-    """Return whether what the calendar changes was written on an earlier day."""
-    return there.get(SHOWN_ON, "") < today.isoformat()
+def shown_day(there: Mapping[str, str], today: date, *, name: str) -> tuple[date, list[str]]:
+    """Return the day for which something was shown, and what is wrong with that day.
+
+    What the calendar changes is compared for that day: a later one is no fault of the store.
+
+    Parameters
+    ----------
+    there : mapping
+        Tags that were found.
+    today : date
+        The day it is.
+    name : str
+        What they stand on.
+
+    Examples
+    --------
+    >>> shown_day({"aiops.shown_on": "2026-11-29"}, date(2026, 11, 30), name="DEC-2026-0001")
+    (datetime.date(2026, 11, 29), [])
+    """
+    try:
+        day = date.fromisoformat(there.get(SHOWN_ON, ""))
+    except ValueError:
+        return today, [f"{name}: tag {SHOWN_ON} in MLflow is no day"]
+    if day > today:
+        return today, [f"{name}: tag {SHOWN_ON} in MLflow names {day}, a day still to come"]
+    return day, []
 
 
 def _packed(search: str, columns: tuple[str, ...]) -> str:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -5,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from aiops import board, tracking
+from aiops import board, shown, tracking
+from aiops.errors import LedgerError
 from aiops.files import read_json
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.standing import DecisionStanding
+from aiops.tracking import TrackingError
 
 LEARNT = {"lessons": ["Ask who leads it first."], "revisit_if": ["clinical_lead!=null"]}
 LATER = date.today() + timedelta(days=1)
@@ -100,7 +103,8 @@ def test_a_run_that_no_decision_made_is_told_and_marked_but_kept(client, rejecte
     run = client.get_run(forged)
     assert run.info.status == "FAILED"
     assert run.data.tags["aiops.outcome"] == "not in the ledger"
-    assert run.data.tags["aiops.said_outcome"] == "approve"
+    said = json.loads(run.data.tags["aiops.said"])
+    assert (said["aiops.outcome"], said["name"]) == ("approve", "ct-triage: approve")
     assert run.data.tags["mlflow.note.content"].startswith("**NOT IN THE LEDGER**")
 
 
@@ -178,7 +182,7 @@ def test_what_the_calendar_changed_is_no_fault_and_is_shown_by_the_next_look(cli
     [run_id] = tracking.project_all()
     tags = client.get_run(run_id).data.tags
     assert tags["aiops.review"] == "DUE"
-    [told] = board.read_ledger()
+    [told] = shown.read_ledger()
     before = told.tags(DecisionStanding())  # as it was shown on the day before
     for key, value in {**before, "aiops.shown_on": "2020-01-01"}.items():
         client.set_tag(run_id, key, value)
@@ -226,3 +230,60 @@ def test_a_long_intake_is_shown_as_far_as_mlflow_holds_it(client):
 def test_a_run_names_the_line_of_the_ledger(client, rejected):
     tags = client.get_run(rejected).data.tags
     assert tags["aiops.record_sha256"] == ledger.head()
+
+
+FORGED = {"aiops.record_sha256": "0" * 64, "aiops.outcome": "approve"}
+
+
+def test_another_record_of_a_decision_stays_and_is_told_until_somebody_repairs(client, rejected):
+    for key, value in FORGED.items():
+        client.set_tag(rejected, key, value)
+    usecase.submit("skin", "Skin lesions")
+    said = {"rationale": "No.", "by": "Board", "reasons": ["R06"], **LEARNT}
+    second = record_decision(propose("reject", "skin", **said))
+    with pytest.raises(TrackingError, match="another record of DEC-2026-0001 than the") as caught:
+        tracking.project_all()
+    assert "aiops ledger verify" in str(caught.value)
+    assert FORGED.items() <= client.get_run(rejected).data.tags.items()
+    where = client.get_experiment_by_name(board.DECISIONS).experiment_id
+    found = client.search_runs([where], f"tags.`aiops.decision` = '{second.id}'")
+    assert len(found) == 1  # the others were shown
+    with pytest.raises(TrackingError, match="another record"):
+        tracking.log_use_case(usecase.find("ct-triage"))
+    assert "MLflow holds another record of it (sum 000000000000)" in repaired()[0]
+    assert client.get_run(rejected).data.tags["aiops.outcome"] == "reject"
+
+
+def test_a_record_whose_sum_was_taken_away_is_another_record(client, rejected):
+    client.delete_tag(rejected, "aiops.record_sha256")
+    with pytest.raises(TrackingError, match="another record"):
+        tracking.project_all()
+
+
+def test_two_ledgers_on_one_server_do_not_overwrite_each_other(
+    client, rejected, home, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path / "second"))
+    before = client.get_run(rejected).data.tags
+    usecase.submit("ct-triage", "CT triage of another hospital")
+    record_decision(propose("re-review", "ct-triage", rationale="Look again.", by="Other board"))
+    for repair in (False, True):
+        with pytest.raises(TrackingError, match="DEC-2026-0001 is shown in MLflow for another"):
+            tracking.project_all(repair=repair)
+    assert client.get_run(rejected).data.tags == before
+    told = tracking.projection_faults()
+    assert "DEC-2026-0001: no run in MLflow shows it" in told
+    words = "is shown in MLflow for another ledger"
+    assert sum(words in line for line in told) == 3  # use case, its row, the decision
+    found = client.get_experiment_by_name("usecase/UC-0001 ct-triage")
+    assert found.tags["aiops.state"] == "rejected"
+    with pytest.raises(TrackingError, match=words):
+        tracking.log_use_case(usecase.find("ct-triage"))
+
+
+def test_a_ledger_that_does_not_read_is_not_shown(client, rejected):
+    path = ledger.book_path()
+    path.write_bytes(path.read_bytes() + b"x\n")
+    with pytest.raises(LedgerError, match="does not read as a decision"):
+        tracking.project_all()

@@ -139,3 +139,52 @@ def test_a_decision_without_bytes_points_nowhere(client):
               "effect": "alias silent", "outcome": "approve"}  # fmt: skip
     assert registry.wanted(case, [record]) == {}
     assert json.dumps(ledger.read_all()) == "[]"
+
+
+def test_a_version_with_a_copied_digest_is_told_and_the_true_one_is_put_back(client, approved):
+    approved(has_model=True)
+    tags = {"aiops.digest": "d" * 64}
+    evil = client.create_model_version("chest-effusion", "/somewhere/else", None, tags=tags)
+    client.set_registered_model_alias("chest-effusion", "silent", evil.version)
+    assert tracking.projection_faults() == [
+        "UC-0001 chest-effusion: alias silent points to bytes that no decision names in MLflow, "
+        f"to {'d' * 12} by the ledger"
+    ]
+    tracking.project_all(repair=True)
+    assert tracking.projection_faults() == []
+    version = client.get_model_version_by_alias("chest-effusion", "silent")
+    assert version.version != evil.version
+
+
+def test_the_page_of_a_model_follows_the_case_and_an_edit_of_it_is_told(client, approved, tmp_path):
+    approved(has_model=True)
+    assert the_model(client).description.startswith("SILENT PROSPECTIVE")
+    client.update_registered_model("chest-effusion", "Approved for everybody")
+    client.set_registered_model_tag("chest-effusion", "aiops.state", "live")
+    told = tracking.projection_faults()
+    assert len(told) == 2
+    assert any("tag aiops.state reads 'live' in MLflow" in line for line in told)
+    minutes = tmp_path / "minutes.pdf"
+    minutes.write_bytes(b"minutes")
+    decide("suspend", "chest-effusion", reasons=["R24"], attested_by="A. Clerk", minutes=minutes,
+           attendees=["Dr Bell: cso"], **SAID)  # fmt: skip
+    assert the_model(client).description.startswith("SUSPENDED")
+    assert tracking.projection_faults() == []
+
+
+def test_an_alias_of_ours_on_another_model_is_told(client, approved):
+    approved(has_model=True)
+    client.create_registered_model("chest-effusion-live")
+    client.create_model_version("chest-effusion-live", "/somewhere/else", None)
+    client.set_registered_model_alias("chest-effusion-live", "live", "1")
+    [told] = tracking.projection_faults()
+    assert told.startswith("registered model chest-effusion-live: alias live is set")
+
+
+def test_a_model_of_another_ledger_is_left_alone(client, approved):
+    approved(has_model=True)
+    client.set_registered_model_tag("chest-effusion", "aiops.ledger", "0" * 64)
+    client.set_registered_model_alias("chest-effusion", "live", "1")
+    with pytest.raises(tracking.TrackingError, match="model chest-effusion is shown in MLflow for"):
+        tracking.project_all(repair=True)
+    assert set(the_model(client).aliases) == {"silent", "live"}
