@@ -222,6 +222,8 @@ def drop_alias(use_case: str, alias: str) -> None:
 def log_portfolio(page: Path, head: str) -> str:
     """Show the portfolio as a run of ``governance/portfolio``, one a day and state of the ledger.
 
+    All else that is shown is brought to the same day.
+
     Parameters
     ----------
     page : Path
@@ -243,6 +245,7 @@ def log_portfolio(page: Path, head: str) -> str:
         run_id = run_id or board.create_run(client, experiment_id, name, tags, None)
         client.log_text(run_id, page.read_text(encoding="utf-8"), "portfolio.html")
         board.end_run(client, run_id, "FINISHED")
+    project_all()  # what only the calendar changed: a page that is red beside tags that are green
     return str(run_id)
 
 

@@ -62,6 +62,8 @@ def ui_command(port: int, as_json: bool) -> None:
     """Open the MLflow UI on this machine only (127.0.0.1)."""
     import subprocess
 
+    from aiops.errors import AiopsError
+    from aiops.tracking import project_all
     from aiops.tracking import ui_command as command_of
 
     command, environment = command_of(port)
@@ -69,6 +71,10 @@ def ui_command(port: int, as_json: bool) -> None:
     if as_json:
         emit({"address": address, "command": command}, [], as_json=True)
         return
+    try:
+        project_all()  # a day has gone by since the last decision: something may have lapsed
+    except AiopsError as fault:
+        say(f"MLflow may show an earlier day than today:\n{fault}")
     say(f"MLflow at {address}   (Ctrl-C ends it)")
     raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 

@@ -7,13 +7,14 @@ with the ledger.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from aiops import home
-from aiops.errors import AiopsError, ConfigError
+from aiops.errors import AiopsError, ConfigError, LedgerError
 from aiops.governance import ledger
 from aiops.governance.books import (
     Decided,
@@ -274,10 +275,14 @@ def _projection(*, repair: bool) -> tuple[list[Found], str]:
 
     try:
         told = tracking.projection_faults()
-        if told and repair:
-            tracking.project_all(repair=True)
+        if repair:
+            # Also where nothing differs: what only the calendar changed is shown too. What it
+            # refuses is found again by the comparison.
+            with suppress(tracking.TrackingError):
+                tracking.project_all(repair=True)
             left = tracking.projection_faults()
-            return [Found("MLflow", what) for what in left], "differs" if left else "repaired"
-    except tracking.TrackingError as fault:
+            done = "repaired" if told else "as the ledger says"
+            return [Found("MLflow", what) for what in left], "differs" if left else done
+    except (tracking.TrackingError, LedgerError) as fault:
         return [], f"not compared: {fault.what}"
     return [Found("MLflow", what) for what in told], "differs" if told else "as the ledger says"

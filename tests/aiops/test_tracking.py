@@ -3,13 +3,16 @@ import time
 import warnings
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from aiops import tracking
+from aiops.cli import cli
 from aiops.config import Experiment
 from aiops.files import read_json, write_json
 from aiops.governance import ledger, usecase
@@ -331,6 +334,29 @@ def test_the_ui_is_bound_to_this_machine(home):
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert f"sqlite:///{home / 'mlflow.db'}" in command
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_ui_and_the_portfolio_show_today(home, monkeypatch, tmp_path):
+    days = []
+    monkeypatch.setattr(tracking, "project_all", lambda: days.append("shown"))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=0))
+    assert CliRunner().invoke(cli, ["ui"]).exit_code == 0
+    page = tmp_path / "portfolio.html"
+    page.write_text("<html></html>")
+    tracking.log_portfolio(page, ledger.head())
+    assert days == ["shown", "shown"]
+
+
+def test_the_ui_opens_all_the_same_where_mlflow_cannot_be_brought_to_today(home, monkeypatch):
+    def fails():
+        raise TrackingError("the server went away", where="here", fix="wait")
+
+    monkeypatch.setattr(tracking, "project_all", fails)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=0))
+    done = CliRunner().invoke(cli, ["ui"])
+    assert done.exit_code == 0
+    assert "may show an earlier day than today" in done.stderr
+    assert "MLflow at http://127.0.0.1:5000" in done.stderr
 
 
 def test_a_trained_network_is_served_from_file_and_from_array(client, make_run, tmp_path, capfd):

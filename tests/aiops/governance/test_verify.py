@@ -1,6 +1,9 @@
 """The tamper matrix: what somebody did to the record, and the words in which it is told."""
 
 import json
+import tempfile
+from datetime import date
+from pathlib import Path
 
 import pytest
 import rfc8785
@@ -14,6 +17,7 @@ from aiops.governance.keyring import KEYS, enrol, revoke
 from aiops.governance.record import statement_of
 from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.verify import verify_ledger
+from aiops.shown import read_ledger
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
 G0 = ("ai lead", "clinical lead")
@@ -276,6 +280,34 @@ def test_mlflow_is_compared_and_put_right(home, stand):
         note = client.get_run(again).data.tags["mlflow.note.content"]
         client.set_tag(again, "mlflow.note.content", note[:40])
     assert any("mlflow.note.content" in one.what for one in verify_ledger().found)
+
+
+def test_a_repair_shows_what_only_the_calendar_changed(home, stand):
+    stand("submitted")
+    learnt = {"lessons": ["Ask."], "revisit_if": ["clinical_lead!=null"], "reasons": ["R19"]}
+    said = {"rationale": "No hands.", "by": "Board", "review_by": date.today()}
+    record_decision(propose("defer", "ct-triage", **said, **learnt))
+    [run] = tracking.project_all()
+    [told] = read_ledger()
+    with tracking._store() as client, tempfile.TemporaryDirectory() as folder:
+        for key, value in told.write(Path(folder), date(2026, 1, 1)).items():
+            client.set_tag(run, key, value)
+        client.log_artifacts(run, folder)
+        assert verify_ledger(repair=False).projection == "as the ledger says"
+        assert client.get_run(run).data.tags["aiops.review"] == ""
+        assert verify_ledger(repair=True).projection == "as the ledger says"
+        assert client.get_run(run).data.tags["aiops.review"] == "DUE"
+
+
+def test_what_a_repair_leaves_as_it_is_is_told(signed, monkeypatch):
+    def refuses(**_):
+        raise tracking.TrackingError("another ledger's", where="MLflow", fix="look")
+
+    monkeypatch.setattr(tracking, "projection_faults", lambda: ["DEC-1: another ledger's"])
+    monkeypatch.setattr(tracking, "project_all", refuses)
+    found = verify_ledger(repair=True)
+    assert found.projection == "differs"
+    assert found.found[0].what == "DEC-1: another ledger's"
 
 
 def test_a_broken_ledger_repairs_nothing(signed, monkeypatch):
