@@ -108,12 +108,12 @@ def test_a_day_that_cannot_be_is_told(client, deferred, day, words):
     assert all(words in line for line in told)
 
 
-def test_the_report_beside_a_decision_is_the_copy_that_was_decided_on(client, make_run):
+def test_the_report_beside_a_decision_is_the_copy_that_was_decided_on(client, make_run, attested):
     usecase.submit("chest-effusion", "Effusion on chest films")
     folder = make_run()
     (folder / "report.html").write_text("<html>as it was</html>")
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
-    decide("approve", "chest-effusion", run_dir=folder, rationale="Good.", by="Board")
+    decide("approve", "chest-effusion", run_dir=folder, rationale="Good.", by="Board", **attested)
     assert ledger.read_all()[0]["report_sha256"]
     (folder / "report.html").write_text("<html>made anew</html>")
     assert repaired() == []

@@ -15,7 +15,7 @@ SAID = {"rationale": "So it is.", "by": "Board"}
 
 
 @pytest.fixture
-def approved(client, make_run):
+def approved(client, make_run, attested):
     """A case whose run was approved for a silent trial, and the run's folder."""
 
     def make(*, has_model: bool):
@@ -25,7 +25,7 @@ def approved(client, make_run):
             write_json(folder / "training.json", {"members": {"model": {"digest": "d" * 64}}})
         write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
         tracking.log_run(folder, read_config(folder / "resolved.yaml").experiment)
-        decide("approve", "chest-effusion", run_dir=folder, **SAID)
+        decide("approve", "chest-effusion", run_dir=folder, **SAID, **attested)
         return folder
 
     return make
@@ -50,7 +50,7 @@ def test_an_approval_points_the_alias_to_the_version_with_the_approved_bytes(cli
 
 
 def test_a_model_that_the_store_holds_is_found_there_and_no_other_store_is_made(
-    client, make_run, monkeypatch, tmp_path
+    client, make_run, attested, monkeypatch, tmp_path
 ):
     monkeypatch.chdir(tmp_path)
     usecase.submit("chest-effusion", "Effusion on chest films")
@@ -62,13 +62,13 @@ def test_a_model_that_the_store_holds_is_found_there_and_no_other_store_is_made(
     model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
     client.finalize_logged_model(model.model_id, "READY")
     client.set_tag(run_id, "aiops.model_uri", f"models:/{model.model_id}")
-    decide("approve", "chest-effusion", run_dir=folder, **SAID)
+    decide("approve", "chest-effusion", run_dir=folder, **SAID, **attested)
     version = client.get_model_version_by_alias("chest-effusion", "silent")
     assert version.source == model.artifact_location
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_the_version_is_the_model_that_the_run_logged(client, make_run):
+def test_the_version_is_the_model_that_the_run_logged(client, make_run, attested):
     usecase.submit("chest-effusion", "Effusion on chest films")
     folder = make_run()
     write_json(folder / "training.json", {"members": {"model": {"digest": "d" * 64}}})
@@ -77,7 +77,7 @@ def test_the_version_is_the_model_that_the_run_logged(client, make_run):
     where = client.get_run(run_id).info.experiment_id
     model = client.create_logged_model(where, name="model", source_run_id=run_id)
     client.set_tag(run_id, "aiops.model_uri", f"models:/{model.model_id}")
-    decide("approve", "chest-effusion", run_dir=folder, **SAID)
+    decide("approve", "chest-effusion", run_dir=folder, **SAID, **attested)
     version = client.get_model_version_by_alias("chest-effusion", "silent")
     assert model.model_id in version.source
     assert version.tags["aiops.digest"] == "d" * 64

@@ -244,7 +244,7 @@ def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
     assert "made by a program, not a board" in page
 
 
-def test_outcomes_look_different_in_the_list(client, make_run):
+def test_outcomes_look_different_in_the_list(client, make_run, attested):
     usecase.submit("chest-effusion", "Effusion on chest films")
     folder = gate(make_run(reading=2))
     log(folder)
@@ -252,7 +252,14 @@ def test_outcomes_look_different_in_the_list(client, make_run):
     usecase.submit("ct-triage", "CT triage")
     decide("defer", "ct-triage", reasons=["R19"], review_by=LATER, **said, **LEARNT)
     condition = f"test-list: a new test list; Dr Okafor; {LATER}"
-    decide("approve-with-conditions", "UC-0001", run_dir=folder, conditions=[condition], **said)
+    decide(
+        "approve-with-conditions",
+        "UC-0001",
+        run_dir=folder,
+        conditions=[condition],
+        **said,
+        **attested,
+    )
     where = client.get_experiment_by_name(tracking.DECISIONS)
     runs = client.search_runs([where.experiment_id], order_by=["attributes.start_time"])
     assert [run.info.status for run in runs] == ["SCHEDULED", "FINISHED"]

@@ -41,7 +41,7 @@ pytestmark = [
 ]
 
 
-def seed(make_run) -> None:
+def seed(make_run, attested) -> None:
     """Put in five cases: rejected without a run, approved with a condition, put off, two ideas."""
     usecase.submit("wrist-scaphoid", "Scaphoid fracture on wrist radiographs",
                    owner="Emergency department", modality="xray")  # fmt: skip
@@ -55,7 +55,8 @@ def seed(make_run) -> None:
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
     late = date.today() + timedelta(days=9)
     decide("approve-with-conditions", "chest-effusion", rationale="It held.", run_dir=folder,
-           conditions=[f"test-list: a new test list; Dr Okafor; {late}"], **SAID)  # fmt: skip
+           conditions=[f"test-list: a new test list; Dr Okafor; {late}"],
+           **SAID, **attested)  # fmt: skip
     decide("defer", "bowel-polyps", rationale="No hands.", reasons=["R19"],
            review_by=date.today(), **SAID, **LEARNT)  # fmt: skip
 
@@ -79,9 +80,9 @@ def wait_for(address: str, server: subprocess.Popen) -> None:
 
 
 @pytest.fixture
-def server(client, make_run, tmp_path):
+def server(client, make_run, attested, tmp_path):
     """A real MLflow server on this machine over a home with decisions in it."""
-    seed(make_run)
+    seed(make_run, attested)
     port = free_port()
     command, environment = tracking.ui_command(port)
     with (tmp_path / "server.log").open("wb") as log:
