@@ -286,5 +286,5 @@ def _projection(*, repair: bool) -> tuple[list[Found], str]:
             done = "repaired" if told else "as the ledger says"
             return [Found("MLflow", what) for what in left], "differs" if left else done
     except (tracking.TrackingError, LedgerError) as fault:
-        return [], f"not compared: {fault.what}"
+        return [], f"{NOT_COMPARED}: {fault.what}"
     return [Found("MLflow", what) for what in told], "differs" if told else "as the ledger says"
