@@ -33,7 +33,8 @@ WHAT_IT_IS = (
     "Net benefit counts the diseased who are found, per 100 {unit}, and takes off the false "
     "alarms, each weighed by how much it is minded: at a threshold of 10%, nine false alarms cost "
     "as much as one found case gains. Above both other lines, acting on the tool is better than "
-    "treating everybody or nobody."
+    "treating everybody or nobody. Whether it surely is, the difference in the same patients says: "
+    "the band may cross a line all the same."
 )
 
 

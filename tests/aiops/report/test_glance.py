@@ -1,5 +1,6 @@
 import pytest
 
+from aiops.report.findings import seal_sentence
 from aiops.report.glance import at_a_glance
 
 PRIMARY = {"metric": "roc_auc", "low": 0.82, "high": 0.9, "acceptable": 0.8}
@@ -60,6 +61,14 @@ def test_acting_is_not_adequate_without_a_prevalence_or_a_threshold_fixed_before
 def test_what_is_shown_to_fail_is_a_concern(run, chest, place, changed):
     asked = at_a_glance(run(**changed), chest())
     assert asked[place].chip.word == "concern"
+
+
+def test_a_first_reading_of_patients_tested_before_is_a_concern(run, chest):
+    seal = {"hash": "ab12", "reading": 1, "shared": {"known": 190}}
+    files = run(evaluation={"seal": seal})
+    assert "concern" in words(at_a_glance(files, chest()))
+    assert "patients of it were tested before in this use case" in seal_sentence({"seal": seal})
+    assert "before" not in seal_sentence({"seal": {**seal, "shared": {"known": 0}}})
 
 
 def test_people_who_lack_and_acting_that_harms_are_concerns(run, chest, table):
