@@ -253,3 +253,18 @@ def test_a_day_that_went_by_while_people_signed_is_found(drafted, ring, monkeypa
         require_unchanged({**statement, "policy_sha256": "1" * 64})
     with pytest.raises(GateError, match="since this was drafted: the lifecycle"):
         require_unchanged({**statement, "lifecycle_sha256": "1" * 64})
+
+
+def test_people_sign_on_machines_of_their_own_and_one_records(drafted, ring, monkeypatch, tmp_path):
+    registrar = tmp_path / "home"
+    monkeypatch.setenv("AIOPS_HOME", str(tmp_path / "a signer's"))
+    for role in G2:
+        sign_draft(drafted, ring[role])
+    with pytest.raises(GateError, match="has signed this draft already"):
+        sign_draft(drafted, ring["cso"])
+    sign_draft(drafted, ring["chair"], dissent="Too early.")
+    assert ledger.books() == []
+    monkeypatch.setenv("AIOPS_HOME", str(registrar))
+    record = record_signed(drafted)
+    assert record.grade == "signed"
+    assert [d.person for d in record.signed_dissent] == ["Dr Chair"]
