@@ -35,7 +35,7 @@ TABLE = pd.DataFrame({"age": np.arange(100.0), "ward": ["a", "b"] * 50})
 LEARNT = {
     "reasons": ["R13"],
     "lessons": ["Look by scanner first."],
-    "revisit_if": ["n_positive>=9"],
+    "revisit_if": ["n_positive>=900"],
 }
 
 
