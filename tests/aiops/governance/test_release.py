@@ -35,7 +35,7 @@ TABLE = pd.DataFrame({"age": np.arange(100.0), "ward": ["a", "b"] * 50})
 LEARNT = {
     "reasons": ["R13"],
     "lessons": ["Look by scanner first."],
-    "revisit_if": ["n_positive>=9"],
+    "revisit_if": ["n_positive>=900"],
 }
 
 
@@ -239,7 +239,10 @@ def test_without_an_approval_nothing_leaves(run, tmp_path):
 def test_a_decision_of_before_names_no_bytes(approved, tmp_path, monkeypatch):
     lines = ledger.read_lines()
     lines[-1].record["subject"][0].pop("digests")
-    monkeypatch.setattr(ledger, "read_lines", lambda book="decisions": lines)
+    read = ledger.read_lines
+    monkeypatch.setattr(
+        ledger, "read_lines", lambda b="decisions": lines if b == "decisions" else read(b)
+    )
     assert "names no bytes: it was made before decisions did" in refused(tmp_path / "bundle")
 
 
@@ -318,7 +321,13 @@ def forged(monkeypatch, **changes):
     lines = ledger.read_lines()
     attached = {} if changes.pop("unsigned", False) else lines[-1].attached
     lines[-1] = ledger.Line({**lines[-1].record, **changes}, attached, lines[-1].sha256)
-    monkeypatch.setattr(ledger, "read_lines", lambda book="decisions": lines)
+    read, look = ledger.read_lines, ledger.look
+    monkeypatch.setattr(
+        ledger, "read_lines", lambda b="decisions": lines if b == "decisions" else read(b)
+    )
+    monkeypatch.setattr(
+        ledger, "look", lambda b="decisions": (lines, []) if b == "decisions" else look(b)
+    )
 
 
 @pytest.mark.parametrize(
