@@ -283,7 +283,6 @@ def test_two_ledgers_on_one_server_do_not_overwrite_each_other(
 
 
 def test_a_ledger_that_does_not_read_is_not_shown(client, rejected):
-    path = ledger.book_path()
-    path.write_bytes(path.read_bytes() + b"x\n")
+    ledger.append(lambda earlier: {"id": "DEC-2026-0002", "case_id": "UC-0001"})
     with pytest.raises(LedgerError, match="does not read as a decision"):
         tracking.project_all()
