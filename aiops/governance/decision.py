@@ -43,7 +43,13 @@ from aiops.governance.record import (
     statement_of,
 )
 from aiops.governance.recording import Drafted, record_draft
-from aiops.governance.rules import require_days, require_said, require_scope, require_usable
+from aiops.governance.rules import (
+    require_days,
+    require_said,
+    require_scope,
+    require_trained,
+    require_usable,
+)
 from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.usecase import UseCase
 from aiops.lookup import pick
@@ -170,6 +176,7 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     expires_at = expiry_of(proposal.outcome, date.today(), policy["valid_months"])
     earlier = [record for record in ledger.read_all() if record["case_id"] == case.id]
     require_usable(case, proposal.outcome, effect, subject, earlier)
+    require_trained(proposal)
     require_scope(proposal, step)
     require_days(proposal, expires_at)
     conditions = conditions_of(proposal, gates)

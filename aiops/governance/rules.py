@@ -8,6 +8,7 @@ from aiops.governance import ledger
 from aiops.governance.blanks import names_nobody
 from aiops.governance.lawful import now_called
 from aiops.governance.lifecycle import APPROVALS, GateStep, read_lifecycle
+from aiops.governance.members import changed_members
 from aiops.governance.record import Proposal, Subject
 from aiops.governance.revisit import parse, problem_with
 from aiops.governance.usecase import UseCase
@@ -46,6 +47,18 @@ def require_usable(
             where=f"use case {case.id}",
             fix="close the conditions (aiops condition met); what has lapsed is approved anew: "
             "aiops decide re-review",
+        )
+
+
+def require_trained(proposal: Proposal) -> None:
+    """Refuse to approve weights that are not those training left: the figures are of others."""
+    if proposal.outcome not in APPROVALS or proposal.run_dir is None:
+        return
+    if changed := changed_members(proposal.run_dir):
+        raise GateError(
+            f"the weights of {', '.join(changed)} are not those that training left",
+            where=f"decide {proposal.outcome} {proposal.use_case}: --run {proposal.run_dir.name}",
+            fix="put the trained files back, or train and evaluate anew",
         )
 
 
