@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from aiops import board, home, register, registry
+from aiops import board, home, register, registry, stamps
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
@@ -135,12 +135,11 @@ def log_comparison(shown: Projection, tables: Mapping[str, Any]) -> str:
 def log_use_case(use_case: UseCase) -> str:
     """Show a use case, and the decisions on it, with its state in tags; return its experiment."""
     with _alone(), _store() as client:
-        shown = board.show_use_case(client, use_case)
-        register.show_register(client, [use_case])
         mine = [one for one in board.read_ledger() if one.case.id == use_case.id]
         if mine:
             board.show_decisions(client, mine)
-        return shown
+        register.show_register(client, [use_case])
+        return _show_case(client, use_case)
 
 
 def project_all(*, repair: bool = False) -> list[str]:
@@ -159,9 +158,17 @@ def project_all(*, repair: bool = False) -> list[str]:
             board.mark_strangers(client, told)
             register.mark_strange_rows(client, cases)
         for case in cases:
-            board.show_use_case(client, case)
+            _show_case(client, case)
         register.show_register(client, cases)
     return run_ids
+
+
+def _show_case(client: "MlflowClient", case: UseCase) -> str:
+    """Show a case, and on the pages of its runs how each stands; return its experiment."""
+    experiment_id = board.show_use_case(client, case)
+    stamps.stamp_runs([case])  # after its decisions: each keeps the page that was on the table
+    stamps.show_stamps(client, experiment_id, case)
+    return experiment_id
 
 
 def projection_faults() -> list[str]:
