@@ -15,10 +15,7 @@ NOT_RECORDED = "not_recorded"
 
 
 class Config(BaseModel):
-    """A block of a config: frozen, and nothing in it that is not known.
-
-    Errors do not repeat what was written: it could be a patient's.
-    """
+    """A frozen block of a config, nothing unknown in it; errors repeat no value of a patient."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

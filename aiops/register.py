@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from aiops.board import (
+    DECISIONS,
     Client,
     create_run,
     end_run,
@@ -27,6 +28,7 @@ from aiops.governance.views import (
     register_tags,
     shown_day,
     unknown_tags,
+    view_address,
 )
 from aiops.shown import foreign_words, is_foreign, tags_of_case
 from aiops.strangers import mark, strangers
@@ -64,6 +66,16 @@ def show_register(client: Client, cases: Iterable[UseCase], *, repair: bool = Fa
             run_id = create_run(client, experiment_id, _name(case), said, case.submitted_at)
             end_run(client, run_id, _status(case))
     return refused
+
+
+def addresses(client: Client) -> dict[str, str]:
+    """Return where a board begins, by its title, after the address of the UI."""
+    decisions = experiment(client, DECISIONS)
+    return {
+        "use cases": view_address(experiment(client, REGISTER)),
+        "decisions": view_address(decisions),
+        "rejected or stopped, and why": view_address(decisions, "rejected"),
+    }
 
 
 def register_faults(client: Client, cases: Iterable[UseCase], today: date) -> Iterator[str]:

@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from aiops import board, compared, home, register, registry, strangers
+from aiops import board, compared, home, register, registry, stamps, strangers
 from aiops.config import Experiment
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
 from aiops.governance import usecase
 from aiops.governance.usecase import UseCase
-from aiops.governance.views import view_address
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
 from aiops.shown import LONGEST_TAG, fitted, read_ledger
 
@@ -142,12 +141,14 @@ def log_use_case(use_case: UseCase) -> str:
     TrackingError
         If MLflow does not answer, or holds another record than the ledger: that is left as it is.
     """
+    stamps.stamp_runs([use_case])  # first, for it needs no server
     with _alone(), _store() as client:
         experiment_id = board.show_use_case(client, use_case)
         refused = register.show_register(client, [use_case])
         mine = [one for one in read_ledger() if one.case.id == use_case.id]
         if mine:
             refused += board.show_decisions(client, mine).refused
+        stamps.show_stamps(client, experiment_id, use_case)
         board.refuse(refused)
         return experiment_id
 
@@ -167,6 +168,7 @@ def project_all(*, repair: bool = False) -> list[str]:
         If MLflow does not answer. If it holds another record of a decision than the ledger, or
         another ledger's: that is left as it is, all else is shown, and the error says so.
     """
+    stamps.stamp_runs(usecase.list_use_cases())  # first, for it needs no server
     with _alone(), _store() as client:
         told, cases = read_ledger(), usecase.list_use_cases()
         refused = registry.show_aliases(client, cases)  # what may no longer be used goes first
@@ -177,6 +179,9 @@ def project_all(*, repair: bool = False) -> list[str]:
         refused += shown.refused
         refused += board.show_use_cases(client, cases)
         refused += register.show_register(client, cases, repair=repair)
+        for case in cases:
+            if found := client.get_experiment_by_name(f"usecase/{case.id} {case.slug}"):
+                stamps.show_stamps(client, str(found.experiment_id), case)
         board.refuse(refused)
     return shown.run_ids
 
@@ -280,13 +285,7 @@ def list_runs() -> list[dict[str, Any]]:
 def board_address() -> dict[str, str]:
     """Return where a board begins, by its title, after the address of the UI."""
     with _store() as client:
-        use_cases = board.experiment(client, register.REGISTER)
-        decisions = board.experiment(client, board.DECISIONS)
-    return {
-        "use cases": view_address(use_cases),
-        "decisions": view_address(decisions),
-        "rejected or stopped, and why": view_address(decisions, "rejected"),
-    }
+        return register.addresses(client)
 
 
 def ui_command(port: int = 5000) -> tuple[list[str], dict[str, str]]:

@@ -29,9 +29,10 @@ from aiops.governance.bundle import (
 )
 from aiops.governance.held import approval_faults, recorded_faults
 from aiops.governance.in_use import purpose_of, use_faults
+from aiops.governance.kept_rules import lifecycle_sha256
 from aiops.governance.keyring import KEYS, Keyring, book_of, fold
 from aiops.governance.lawful import rules_of
-from aiops.governance.lifecycle import APPROVALS, Lifecycle, lifecycle_sha256, parse_lifecycle
+from aiops.governance.lifecycle import APPROVALS, Lifecycle, parse_lifecycle
 from aiops.governance.usecase import registered
 from aiops.provenance import content_hash, json_hash
 

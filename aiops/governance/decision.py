@@ -27,9 +27,10 @@ from aiops.governance.basis import (
     subject_of,
     with_run,
 )
+from aiops.governance.kept_rules import keep_lifecycle
 from aiops.governance.keys import KeyPair
 from aiops.governance.lawful import roles_words, steps_skipped
-from aiops.governance.lifecycle import APPROVALS, keep_lifecycle, read_lifecycle
+from aiops.governance.lifecycle import APPROVALS, read_lifecycle
 from aiops.governance.policy import ReasonCode, read_reasons
 from aiops.governance.reason_evidence import evidence_of_reasons
 from aiops.governance.record import (

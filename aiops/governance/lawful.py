@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from aiops.errors import AiopsError
+from aiops.governance.kept_rules import kept_lifecycle
 from aiops.governance.lifecycle import (
     APPROVALS,
     FIRST,
@@ -15,7 +16,6 @@ from aiops.governance.lifecycle import (
     Lifecycle,
     Needed,
     State,
-    kept_lifecycle,
     suffices,
 )
 

@@ -4,10 +4,8 @@ The state machine is data. It is looked through when it is read, so that a trust
 learns at once of a state nobody can reach or leave.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
@@ -15,10 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from aiops import home
 from aiops.config import Config
-from aiops.errors import AiopsError, ConfigError, GateError
-from aiops.files import read_json, write_json
+from aiops.errors import ConfigError, GateError
 from aiops.lookup import nearest, pick
-from aiops.provenance import json_hash
 
 State = Literal[
     "submitted", "triage", "feasibility", "planned", "development", "retrospective_eval",
@@ -310,42 +306,6 @@ def parse_lifecycle(content: Any, *, where: str) -> Lifecycle:
             where=where,
             fix="mend each of these",
         ) from fault
-
-
-def lifecycle_sha256(cycle: Lifecycle) -> str:
-    """Return the SHA-256 of what a lifecycle says; its comments and layout do not count."""
-    return json_hash(cycle.model_dump(mode="json", by_alias=True))
-
-
-def keep_lifecycle(cycle: Lifecycle) -> str:
-    """Keep a copy of the rules in the ledger's folder, by their SHA-256, and return it.
-
-    A decision names the rules it was made under, so that it can be held to them years later.
-    """
-    sha256 = lifecycle_sha256(cycle)
-    path = _kept_path(sha256)
-    if not path.exists():
-        write_json(path, cycle.model_dump(mode="json", by_alias=True))
-    return sha256
-
-
-def kept_lifecycle(sha256: str) -> Lifecycle | None:
-    """Return the rules with a SHA-256: today's, or those kept; None where there are none."""
-    today = read_lifecycle()
-    if lifecycle_sha256(today) == sha256:
-        return today
-    path = _kept_path(sha256)
-    if not re.fullmatch("[0-9a-f]{64}", sha256) or not path.is_file():
-        return None
-    try:
-        cycle = parse_lifecycle(read_json(path), where=str(path))
-    except AiopsError:
-        return None
-    return cycle if lifecycle_sha256(cycle) == sha256 else None
-
-
-def _kept_path(sha256: str) -> Path:
-    return home.ledger_dir() / "lifecycles" / f"{sha256}.json"
 
 
 def _arrows(cycle: Lifecycle) -> Iterator[tuple[str, str, str]]:

@@ -14,7 +14,8 @@ from aiops.governance.basis import evidence_of, expiry_of, subject_of
 from aiops.governance.bundle import BOUND
 from aiops.governance.documents import bytes_path
 from aiops.governance.gates import answer_for, ask
-from aiops.governance.lifecycle import APPROVALS, lifecycle_sha256, read_lifecycle
+from aiops.governance.kept_rules import lifecycle_sha256
+from aiops.governance.lifecycle import APPROVALS, read_lifecycle
 from aiops.governance.policy import policy_sha256, read_policy
 from aiops.governance.record import Condition, Proposal
 from aiops.home import runs_dir

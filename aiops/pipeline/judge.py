@@ -28,8 +28,10 @@ def report_run(workspace: Workspace, progress: Progress, *, pdf: bool = False) -
     """Write the reports, the clinicians' sheet and the shareable tables; with `pdf`, as PDF too."""
     from aiops.report.page import write_report
     from aiops.report.pdf import write_pdf
+    from aiops.stamps import stamp_of
 
-    written = write_report(workspace.folder, workspace.experiment)
+    stamp = stamp_of(workspace.folder, workspace.experiment.use_case)
+    written = write_report(workspace.folder, workspace.experiment, stamp)
     told = {
         "report": str(written.report),
         "report_internal": str(written.internal),

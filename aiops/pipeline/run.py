@@ -145,6 +145,8 @@ def run(
     tracked : bool
         Whether to write to MLflow.
     """
+    from aiops.stamps import stamp_run
+
     workspace = open_workspace(config_path, overrides)
     say(f"run folder: {workspace.folder}")
     done: dict[str, str] = {}
@@ -152,6 +154,8 @@ def run(
         judges = name in JUDGING
         if workspace.is_done(name, STAGES[name].reads, by_this_program=judges):
             done[name] = "unchanged, skipped"
+            if name == "report" and stamp_run(workspace.folder):
+                done[name] += "; how the run stands by the ledger has changed, and is told in it"
         else:
             with bar(name) as moved:
                 run_stage(name, workspace, moved)

@@ -26,11 +26,10 @@ from aiops.report.population import population
 from aiops.report.practice import next_steps, safety, workflow
 from aiops.report.question import question, reference
 from aiops.report.sheet import clinician_sheet
+from aiops.report.stamp import INTERNAL, SHAREABLE, SHEET, no_stamp
 from aiops.report.verdict import verdict_page
 from aiops.report.who import who
 from aiops.report.why import mitigation, why
-
-SHAREABLE, INTERNAL, SHEET = "report.html", "report_internal.html", "sheet.html"
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -45,7 +44,7 @@ class Written:
     export: Path
 
 
-def write_report(run_dir: Path, experiment: Experiment) -> Written:
+def write_report(run_dir: Path, experiment: Experiment, stamp: str = "") -> Written:
     """Write the reports of a run, the clinicians' sheet, and the shareable tables.
 
     Parameters
@@ -55,6 +54,9 @@ def write_report(run_dir: Path, experiment: Experiment) -> Written:
         worst cases, which only the internal report shows.
     experiment : Experiment
         The config of the run.
+    stamp : str
+        How the run stands by the ledger, as `stamp.stamp` returns it; without it the place for
+        it stays empty.
 
     Returns
     -------
@@ -70,15 +72,15 @@ def write_report(run_dir: Path, experiment: Experiment) -> Written:
     files = read_run(run_dir)
     to_share = shareable(files)
     written = Written(run_dir / SHAREABLE, run_dir / INTERNAL, run_dir / SHEET, run_dir / FOLDER)
-    write_text(written.report, render(to_share, experiment))
-    write_text(written.internal, render(files, experiment))
-    write_text(written.sheet, render_sheet(to_share, experiment))
+    write_text(written.report, render(to_share, experiment, stamp))
+    write_text(written.internal, render(files, experiment, stamp))
+    write_text(written.sheet, render_sheet(to_share, experiment, stamp))
     write_export(to_share, written.export)
     write_json(run_dir / "disclosure_log.json", to_share.disclosure_log)
     return written
 
 
-def render(files: RunFiles, experiment: Experiment) -> str:
+def render(files: RunFiles, experiment: Experiment, stamp: str = "") -> str:
     """Return the report of a run as one HTML page that asks for nothing from elsewhere."""
     return (
         _environment()
@@ -92,11 +94,12 @@ def render(files: RunFiles, experiment: Experiment) -> str:
             page=verdict_page(files, experiment),
             sections=_sections(files, experiment),
             css=_css(),
+            stamp=stamp or no_stamp(),
         )
     )
 
 
-def render_sheet(files: RunFiles, experiment: Experiment) -> str:
+def render_sheet(files: RunFiles, experiment: Experiment, stamp: str = "") -> str:
     """Return the one page for clinicians; from the files as they may leave the team."""
     return (
         _environment()
@@ -107,6 +110,7 @@ def render_sheet(files: RunFiles, experiment: Experiment) -> str:
             run=files.name,
             s=clinician_sheet(files, experiment),
             css=_css(),
+            stamp=stamp or no_stamp(),
         )
     )
 

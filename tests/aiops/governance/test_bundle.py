@@ -437,7 +437,7 @@ def test_a_folder_that_is_no_bundle_is_said_to_be_none(tmp_path):
     with pytest.raises(DataError, match=r"MANIFEST\.json is not there"):
         check_bundle(tmp_path)
     (tmp_path / MANIFEST).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is not that of a bundle"):
+    with pytest.raises(DataError, match="is not UTF-8 text"):
         check_bundle(tmp_path)
     write_json(tmp_path / MANIFEST, {"kind": "bundle", "files": [{"path": "x"}]})
     with pytest.raises(DataError, match="is not that of a bundle"):

@@ -11,8 +11,9 @@ from aiops.files import read_json, write_json
 from aiops.governance import decision, ledger, usecase
 from aiops.governance.decision import draft, propose, record_decision
 from aiops.governance.draft import record_signed, sign_draft, write_draft
+from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle
 from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
-from aiops.governance.lifecycle import keep_lifecycle, kept_lifecycle, read_lifecycle
+from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.verify import verify_ledger
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from aiops.commands.release import COMMANDS
-from aiops.errors import DataError, GateError, LedgerError, StageError
+from aiops.errors import DataError, GateError, LedgerError
 from aiops.files import read_json, write_json, write_text
 from aiops.governance import ledger, usecase
 from aiops.governance.bundle import MANIFEST, digests_of
@@ -356,7 +356,17 @@ def test_weights_put_in_between_evaluation_and_decision_are_refused(run, tmp_pat
     folder = run()
     write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
     write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
-    record = decided("approve", run_dir=folder)
+    with pytest.raises(GateError, match="the weights of fold0 are not those that training left"):
+        decided("approve", run_dir=folder)
+
+
+def test_weights_that_training_did_not_leave_are_not_released(run, tmp_path, monkeypatch):
+    folder = run()
+    write_json(folder / "training.json", {"members": {"fold0": {"digest": "ab" * 32}}})
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    with monkeypatch.context() as before_that_was_asked:
+        before_that_was_asked.setattr("aiops.governance.rules.changed_members", lambda run: [])
+        record = decided("approve", run_dir=folder)
     told = refused(tmp_path / "bundle")
     assert f"not the weights that were trained and evaluated: fold0 of {folder.name}" in told
     assert f"though {record.id} names them" in told
@@ -427,8 +437,8 @@ def test_the_report_that_was_on_the_table_leaves_and_no_later_page(approved, tmp
     out = release(SLUG, tmp_path / "bundle").folder
     assert content_hash(out / "report.html") == record.report_sha256
     bytes_path(record.report_sha256).unlink()
-    told = refused(tmp_path / "again", StageError)
-    assert f"the report.html that {record.id} names is not there" in told
+    told = refused(tmp_path / "again", LedgerError)
+    assert f"{record.id}: the report on the table is missing" in told
 
 
 def test_a_folder_that_is_there_is_never_written_over(approved, tmp_path):

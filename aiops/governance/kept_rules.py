@@ -1,0 +1,46 @@
+"""The rules a decision was made under, kept in the ledger's folder by their SHA-256."""
+
+import re
+from pathlib import Path
+
+from aiops import home
+from aiops.errors import AiopsError
+from aiops.files import read_json, write_json
+from aiops.governance.lifecycle import Lifecycle, parse_lifecycle, read_lifecycle
+from aiops.provenance import json_hash
+
+
+def lifecycle_sha256(cycle: Lifecycle) -> str:
+    """Return the SHA-256 of what a lifecycle says; its comments and layout do not count."""
+    return json_hash(cycle.model_dump(mode="json", by_alias=True))
+
+
+def keep_lifecycle(cycle: Lifecycle) -> str:
+    """Keep a copy of the rules in the ledger's folder, by their SHA-256, and return it.
+
+    A decision names the rules it was made under, so that it can be held to them years later.
+    """
+    sha256 = lifecycle_sha256(cycle)
+    path = _kept_path(sha256)
+    if not path.exists():
+        write_json(path, cycle.model_dump(mode="json", by_alias=True))
+    return sha256
+
+
+def kept_lifecycle(sha256: str) -> Lifecycle | None:
+    """Return the rules with a SHA-256: today's, or those kept; None where there are none."""
+    today = read_lifecycle()
+    if lifecycle_sha256(today) == sha256:
+        return today
+    path = _kept_path(sha256)
+    if not re.fullmatch("[0-9a-f]{64}", sha256) or not path.is_file():
+        return None
+    try:
+        cycle = parse_lifecycle(read_json(path), where=str(path))
+    except AiopsError:
+        return None
+    return cycle if lifecycle_sha256(cycle) == sha256 else None
+
+
+def _kept_path(sha256: str) -> Path:
+    return home.ledger_dir() / "lifecycles" / f"{sha256}.json"
