@@ -115,3 +115,14 @@ def test_a_manifest_that_names_another_decision_is_told(gated_run, approve, tmp_
     write_manifest(bundle, {name: told[name] for name in told if name not in made})
     cause = "MANIFEST.json names another decision than decision.json holds"
     assert cause in check_bundle(bundle).faults
+
+
+def test_what_was_stopped_in_another_case_stops_nothing_here(
+    gated_run, approve, stand, moved, tmp_path
+):
+    first = approve(gated_run())
+    bundle = release(SLUG, tmp_path / "bundle").folder
+    stand("live", slug="other-case")
+    moved("other-case", "suspended", outcome="suspend", effect="remove_alias")
+    assert approval_for(usecase.find(SLUG)).record["id"] == first.id
+    assert check_bundle(bundle).faults == ()
