@@ -294,11 +294,12 @@ def test_who_may_not_sign_does_not_sign_at_once_either(write, ring, new_key, tmp
     assert not (tmp_path / "draft.json").exists()
 
 
-def test_one_person_written_in_two_ways_signs_once(write, ring, new_key):
+@pytest.mark.parametrize("dissent", ["", "Too early."])
+def test_one_person_written_in_two_ways_signs_once(write, ring, new_key, dissent):
     second = new_key("DR CSO")
     enrol(second.public, ["quality manager"], [ring["chair"], ring["ai lead"]])
     path = write()
-    sign_draft(path, ring["cso"])
+    sign_draft(path, ring["cso"], dissent=dissent)
     with pytest.raises(GateError, match="DR CSO has signed this draft already"):
         sign_draft(path, second)
 
