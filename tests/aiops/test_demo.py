@@ -128,6 +128,8 @@ def test_the_demo_ends_with_three_decisions_and_again_decides_nothing(tmp_path, 
     for record in (wrist, kidney, letters):
         assert record["made_by_program"]
         assert record["statement"] == "made by a program, not a board"
+        assert record["grade"] == "signed"
+        assert all(signer["person"].startswith("Demo ") for signer in record["signed_by"])
     for slug, cohort in (("demo-wrist-fracture", "wrist"), ("demo-kidney-ct", "kidney_ct")):
         audit = json.loads(
             (Path(found["projects"][slug]["run"]["folder"]) / "audit.json").read_text()
@@ -135,8 +137,6 @@ def test_the_demo_ends_with_three_decisions_and_again_decides_nothing(tmp_path, 
         named = {(f["code"], f["case_id"]) for f in audit["findings"]}
         for fault in found["planted"][cohort]:
             assert (fault["code"], fault["case_id"]) in named
-        assert record["grade"] == "signed"
-        assert all(signer["person"].startswith("Demo ") for signer in record["signed_by"])
     lines = "\n".join(demo.demo_lines(found))
     assert "Made by a program, not a board" in lines
     assert "The ledger holds: decisions 3 signed; MLflow as the ledger says." in lines

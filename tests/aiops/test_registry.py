@@ -3,15 +3,22 @@ from datetime import date, timedelta
 
 import pytest
 
-from aiops import registry, tracking
+from aiops import board, registry, tracking
 from aiops.files import read_json, write_json
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import decide
 from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.reading import read_config
+from aiops.tracking import TrackingError
 
 LATER = date.today() + timedelta(days=100)
 SAID = {"rationale": "So it is.", "by": "Board"}
+
+
+@pytest.fixture(autouse=True)
+def _as_trained(monkeypatch):
+    # These runs name digests and hold no weights: what is asked is where an alias points.
+    monkeypatch.setattr("aiops.governance.rules.changed_members", lambda run_dir: [])
 
 
 @pytest.fixture
@@ -188,3 +195,68 @@ def test_a_model_of_another_ledger_is_left_alone(client, approved):
     with pytest.raises(tracking.TrackingError, match="model chest-effusion is shown in MLflow for"):
         tracking.project_all(repair=True)
     assert set(the_model(client).aliases) == {"silent", "live"}
+
+
+@pytest.fixture
+def approve(client, make_run, attested):
+    """Approve a run for a silent trial, with a model of some digest or with none."""
+    usecase.submit("chest-effusion", "Effusion on chest films", owner="Radiology")
+
+    def make(name, digest=""):
+        folder = make_run(name)
+        if digest:
+            write_json(folder / "training.json", {"members": {"model": {"digest": digest}}})
+        write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+        tracking.log_run(folder, read_config(folder / "resolved.yaml").experiment)
+        decide("approve", "chest-effusion", run_dir=folder, **SAID, **attested)
+        return read_json(folder / "run.json")["mlflow_run_id"]
+
+    return make
+
+
+def silent(client):
+    return client.get_model_version_by_alias("chest-effusion", "silent")
+
+
+def test_a_later_approval_takes_the_alias_to_its_own_bytes(client, approve):
+    runs = {"d" * 64: approve("a", "d" * 64), "e" * 64: approve("b", "e" * 64)}
+    assert silent(client).tags["aiops.digest"] == "e" * 64
+    assert silent(client).run_id == runs["e" * 64]
+    assert tracking.projection_faults() == []
+
+
+@pytest.mark.parametrize("digests", [("d" * 64, ""), ("", "d" * 64)])
+def test_an_alias_is_a_version_or_a_tag_and_never_both(client, approve, digests):
+    for name, digest in zip("ab", digests, strict=True):
+        approve(name, digest)
+    [model] = client.search_registered_models()
+    tags = [key for key in model.tags if key.startswith("aiops.alias.")]
+    assert (list(model.aliases), tags) == (
+        (["silent"], []) if digests[1] else ([], ["aiops.alias.silent"])
+    )
+    assert tracking.projection_faults() == []
+
+
+def test_an_alias_goes_although_its_decision_cannot_be_shown(
+    client, approve, monkeypatch, tmp_path
+):
+    def fails(*_, **__):
+        raise TrackingError("the server went away", where="here", fix="wait")
+
+    approve("a", "d" * 64)
+    minutes = tmp_path / "minutes.pdf"
+    minutes.write_bytes(b"minutes")
+    monkeypatch.setattr(board, "show_decisions", fails)
+    with pytest.raises(TrackingError, match="stands, but MLflow does not show it"):
+        decide("suspend", "chest-effusion", reasons=["R24"], attested_by="A. Clerk",
+               minutes=minutes, attendees=["Dr Bell: cso"], **SAID)  # fmt: skip
+    [model] = client.search_registered_models()
+    assert model.aliases == {}
+
+
+def test_an_approval_of_another_case_points_no_alias_here(home):
+    mine, other = (usecase.submit(slug, "A case") for slug in ("ct-triage", "mr-triage"))
+    record = {"id": "DEC-2026-0001", "case_id": other.id, "use_case": other.slug,
+              "subject": [{"digest": "d" * 64}], "effect": "alias live"}  # fmt: skip
+    assert registry.wanted(other, [record]) == {"live": "d" * 64}
+    assert registry.wanted(mine, [record]) == {}

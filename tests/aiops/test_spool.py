@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -119,3 +120,11 @@ def test_the_command_fails_while_something_waits(waits, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert CliRunner().invoke(sync_command, []).output.startswith("sent to MLflow: chest-eff")
     assert CliRunner().invoke(sync_command, []).output == "nothing waits\n"
+
+
+def test_the_oldest_that_waits_goes_first(home):
+    for run, since in (("a", "2026-11-23"), ("b", "2026-11-22")):
+        note = {"use_case": "ct", "run": run, "since": since, "why": "no answer"}
+        write_json(spool.spool_dir() / f"ct--{run}.json", note)
+    assert [one.folder.name for one in spool.waiting()] == ["b", "a"]
+    assert json.loads(spool.waiting()[0].note.read_text())["run"] == "b"

@@ -1,17 +1,19 @@
 """People with keys in every role, and cases that stand where a test needs them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
+from aiops.files import write_json, write_text
 from aiops.governance import basis, ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import DEMO_KEYS, KEYS, found
 from aiops.governance.keys import KeyPair, PublicKey
 from aiops.governance.lifecycle import read_lifecycle
-from aiops.governance.policy import policy_sha256, read_policy
+from aiops.governance.policy import evaluate_gate, policy_sha256, read_policy
 
 GATES = {
     "policy_version": "1.0.0",
@@ -46,6 +48,23 @@ def demo_ring(home) -> dict[str, KeyPair]:
     pairs = {r: key_of(f"Demo {r}", is_demo=True) for r in read_lifecycle().roles}
     found([(pair, [role]) for role, pair in pairs.items()], DEMO_KEYS)
     return pairs
+
+
+@pytest.fixture
+def gated_run(make_run):
+    """A run of a registered case with weights and a report, whose gate was answered."""
+    usecase.submit("chest-effusion", "Effusion on chest films")
+
+    def make(name: str = "2026-11-22-0a1b2c3d", **changes: Any) -> Path:
+        folder = make_run(name, **changes)
+        (folder / "model" / "model").mkdir(parents=True)
+        (folder / "model" / "model" / "weights.safetensors").write_bytes(name.encode())
+        write_json(folder / "plan.json", {"recipe": {"steps": 10}})
+        write_text(folder / "report.html", "<html>report</html>")
+        write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+        return folder
+
+    return make
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from aiops.commands.release import COMMANDS
 from aiops.errors import DataError
-from aiops.files import read_json, write_json, write_text
+from aiops.files import read_json, write_json
 from aiops.governance import decision, ledger, lifecycle, usecase
 from aiops.governance.bundle import (
     DECISION,
@@ -22,7 +22,6 @@ from aiops.governance.bundle import (
 from aiops.governance.bundle_check import check_bundle
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.lifecycle import parse_lifecycle, read_lifecycle
-from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.governance.record import statement_of
 from aiops.governance.release import release
 from aiops.governance.signing import DECISION_TYPE, KEYRING_TYPE, seal
@@ -31,20 +30,13 @@ SLUG = "chest-effusion"
 
 
 @pytest.fixture
-def decided(make_run, attested):
+def decided(gated_run, attested):
     """Approve a run of a case and release it; the bundle lies where nothing else does."""
 
     def make(to, keys=(), **said):
         said = said if keys else {**attested, **said}
-        usecase.submit(SLUG, "Effusion on chest films")
-        folder = make_run()
-        (folder / "model" / "model").mkdir(parents=True)
-        (folder / "model" / "model" / "weights.safetensors").write_bytes(b"weights " * 100)
-        write_json(folder / "plan.json", {"recipe": {"steps": 10}})
-        write_text(folder / "report.html", "<html>report</html>")
-        write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
         told = {"rationale": "As the figures say.", "by": "Imaging AI board", **said}
-        record_decision(propose("approve", SLUG, run_dir=folder, **told), keys)
+        record_decision(propose("approve", SLUG, run_dir=gated_run(), **told), keys)
         return release(SLUG, to).folder
 
     return make
@@ -381,14 +373,17 @@ def test_a_rejection_approves_nothing(unsigned):
     assert [told for told in faults(unsigned) if "is no approval: reject" in told]
 
 
-def test_signers_cannot_be_added_renamed_or_left_out(signed, elsewhere):
+def test_signers_cannot_be_added_renamed_or_left_out(signed, elsewhere, ring):
     elsewhere()
     record = read_json(signed / DECISION)["record"]
     first, second, third = record["signed_by"]
+    chair = {"person": "Dr Chair", "role": "chair", "key_id": ring["chair"].public.key_id}
     for said in (
         [first, second],
         [first, second, {**third, "role": "chair"}],
         [first, second, {**third, "key_id": "0" * 64}],
+        [first, second, {**third, "person": "Dr Other"}],
+        [first, second, third, chair],
         [first, second, third, third],
         [],
     ):

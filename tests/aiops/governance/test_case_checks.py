@@ -230,3 +230,24 @@ def test_what_would_decide_a_reason_is_not_what_was_done_already(code, words):
 def test_a_policy_that_asks_for_nothing_is_refused():
     with pytest.raises(ValidationError, match="fields"):
         asked("role_named", case(), fields=[])
+
+
+LAPSED = {"expires_at": "2026-11-22"}
+
+
+@pytest.mark.parametrize(
+    ("decisions", "outcome", "words"),
+    [
+        ((decision(**LAPSED), decision(id="DEC-2026-0002")), "pass", "DEC-2026-0002 stands"),
+        (
+            (decision(), decision(id="DEC-2026-0002", **LAPSED)),
+            "fail",
+            "DEC-2026-0002 lapsed on 2026-11-22",
+        ),
+        ((decision(outcome="approve-with-conditions"),), "pass", "DEC-2026-0001 stands"),
+    ],
+)
+def test_the_last_approval_of_a_step_counts_with_conditions_or_without(decisions, outcome, words):
+    dossier = Dossier(TODAY, {}, decisions=decisions)
+    found = asked("step_approved", dossier, step="G1")
+    assert (found.outcome, found.reason) == (outcome, words)

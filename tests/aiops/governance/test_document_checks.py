@@ -76,3 +76,16 @@ def test_the_hazard_log_leaves_nothing_at_four(papers, hazards, outcome, words):
     found = asked("hazards_held", papers, hazards, at_most=3)
     assert found.outcome == outcome
     assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("dated", "outcome", "reason"),
+    [
+        ("2026-05-22", "pass", "every hazard is held"),
+        ("2026-05-21", "undecided", "DOC-0001 of 2026-05-21 is older than 6 months"),
+    ],
+)
+def test_a_hazard_log_grows_old(dated, outcome, reason):
+    log = {**LOG, "dated": dated}
+    found = asked("hazards_held", (log,), rated(1), at_most=3, at_most_months=6)
+    assert (found.outcome, found.reason) == (outcome, reason)

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 from aiops import tracking
@@ -19,7 +20,9 @@ from aiops.governance.draft import (
     signers_of,
     write_draft,
 )
-from aiops.governance.keyring import revoke
+from aiops.governance.keyring import enrol, revoke
+from aiops.governance.members import member_digest
+from aiops.governance.policy import evaluate_gate, read_policy
 from aiops.governance.redraft import require_unchanged
 from aiops.governance.verify import verify_ledger
 
@@ -268,3 +271,100 @@ def test_people_sign_on_machines_of_their_own_and_one_records(drafted, ring, mon
     record = record_signed(drafted)
     assert record.grade == "signed"
     assert [d.person for d in record.signed_dissent] == ["Dr Chair"]
+
+
+@pytest.fixture
+def write(ring, stand, tmp_path):
+    """Write a draft of G2."""
+    stand("planned")
+
+    def make(keys=(), **said):
+        path = tmp_path / "draft.json"
+        write_draft(propose("approve", "ct-triage", gate="G2", **{**SAID, **said}), path, keys)
+        return path
+
+    return make
+
+
+def test_who_may_not_sign_does_not_sign_at_once_either(write, ring, new_key, tmp_path):
+    with pytest.raises(GateError, match="Dr Cso wrote this proposal and cannot sign it"):
+        write([ring["cso"]], author="Dr Cso")
+    with pytest.raises(GateError, match="the key of Dr Nobody is not in force"):
+        write([new_key("Dr Nobody")])
+    assert not (tmp_path / "draft.json").exists()
+
+
+def test_one_person_written_in_two_ways_signs_once(write, ring, new_key):
+    second = new_key("DR CSO")
+    enrol(second.public, ["quality manager"], [ring["chair"], ring["ai lead"]])
+    path = write()
+    sign_draft(path, ring["cso"])
+    with pytest.raises(GateError, match="DR CSO has signed this draft already"):
+        sign_draft(path, second)
+
+
+def test_who_dissented_does_not_sign_for_it(write, ring):
+    path = write()
+    sign_draft(path, ring["cso"], dissent="Too early.")
+    with pytest.raises(GateError, match="Dr Cso has signed this draft already"):
+        sign_draft(path, ring["cso"])
+
+
+def test_an_author_may_dissent_from_what_they_wrote(write, ring):
+    path = write(author="Dr Cso")
+    assert len(sign_draft(path, ring["cso"], dissent="I was outvoted.").dissents) == 1
+
+
+def test_a_signed_draft_is_not_recorded_when_mlflow_does_not_answer(write, ring, monkeypatch):
+    def fails():
+        raise tracking.TrackingError("the server went away", where="here", fix="wait")
+
+    path = write([ring[role] for role in G2])
+    before = ledger.read_all()
+    monkeypatch.setattr(tracking, "check_connection", fails)
+    with pytest.raises(tracking.TrackingError):
+        record_signed(path)
+    assert ledger.read_all() == before
+
+
+@pytest.fixture
+def of_a_run(gated_run, ring, tmp_path):
+    """A signed draft about a run, and the run's folder."""
+    folder = gated_run()
+    member = folder / "model" / "model"
+    write_json(member / "model.json", {"recipe": {}, "preprocessing": {}, "targets": []})
+    trained = {"members": {"model": {"digest": member_digest(member)}}}
+    write_json(folder / "training.json", trained)
+    for name in ("cases", "predictions"):
+        pd.DataFrame({"case_id": ["c1"]}).to_parquet(folder / f"{name}.parquet")
+    write_json(folder / "gates.json", evaluate_gate(read_policy("gate_basic"), folder))
+    path = tmp_path / "draft.json"
+    write_draft(propose("approve", "chest-effusion", run_dir=folder, **SAID), path)
+    for role in ("cso", "clinical lead", "fairness reviewer"):
+        sign_draft(path, ring[role])
+    return path, folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gaps.parquet", "metrics.parquet", "cases.parquet", "predictions.parquet", "training.json",
+     "plan.json", "resolved.yaml", "model/model/weights.safetensors"],
+)  # fmt: skip
+def test_each_file_that_changed_while_people_signed_is_found(of_a_run, name):
+    path, folder = of_a_run
+    with (folder / name).open("ab") as file:
+        file.write(b" ")
+    told = refused(path).what
+    # What the gate was asked of is held to the gate, the other bytes to the draft.
+    assert told.startswith(("changed since this was drafted: ", "the evaluation changed after the"))
+
+
+def test_a_run_that_is_gone_when_its_signed_draft_comes_is_told(of_a_run):
+    path, folder = of_a_run
+    (folder / "run.json").unlink()
+    told = "changed since this was drafted: the run 2026-11-22-0a1b2c3d is not there any more"
+    assert refused(path).what == told
+
+
+def test_a_run_left_as_it_was_is_recorded_as_signed(of_a_run):
+    assert record_signed(of_a_run[0]).grade == "signed"

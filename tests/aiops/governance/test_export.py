@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from aiops.commands.ledger import COMMANDS
 from aiops.errors import ConfigError, GateError
 from aiops.files import read_json, write_json
-from aiops.governance import ledger
+from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.export import (
     EXPORT_TYPE,
@@ -164,3 +164,14 @@ def test_an_empty_ledger_is_said(home, tmp_path):
     assert heads() == {}
     with pytest.raises(ConfigError, match="there is nothing to export"):
         export_ledger(tmp_path / "export")
+
+
+def test_conditions_stand_whole_in_the_table(stand, moved):
+    late = {"id": "C1", "item": "fairness", "text": "34 more men", "owner": "Dr Okafor",
+            "due": "2999-01-01", "evidence_kind": "", "waived_by": "", "status": "open",
+            }  # fmt: skip
+    stand("live")
+    moved("ct-triage", "live", outcome="approve-with-conditions", conditions=[late])
+    *_, row = csv.DictReader(io.StringIO(decisions_csv()))
+    assert row["conditions"] == "C1 fairness: 34 more men (Dr Okafor, 2999-01-01)"
+    assert usecase.find("ct-triage").conditions_open == 1

@@ -274,3 +274,98 @@ def test_without_a_run_and_without_a_case_it_is_undecided():
     assert (found.outcome, found.reason) == ("undecided", "no evaluated run was named")
     found = answer("role_named", {"fields": ["owner"]}, None, None)
     assert (found.outcome, found.reason) == ("undecided", "the case is not in the register")
+
+
+BRIER = {"target": "effusion", "metric": "brier", "acceptable": 0.1}
+
+
+def metrics(folder, **rows):
+    """Add rows to the metrics: each the overall row of the primary metric with changes."""
+    table = pd.read_parquet(folder / "metrics.parquet")
+    more = [table.iloc[[0]].assign(**changes) for changes in rows.values()]
+    pd.concat([table, *more]).to_parquet(folder / "metrics.parquet")
+
+
+def config(folder, **blocks):
+    path = folder / "resolved.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **blocks}))
+
+
+def test_a_value_set_for_one_metric_is_none_for_another(make_run):
+    found = asked(make_run(), "metric_bound", metric="brier", at_least="acceptable")
+    assert (found.outcome, found.value) == ("undecided", "not asked")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "less_margin", "outcome", "threshold"),
+    [
+        (0.05, 0.10, False, "pass", "upper bound ≤ 0.1"),
+        (0.05, 0.12, False, "undecided", "upper bound ≤ 0.1"),
+        (0.11, 0.20, False, "fail", "upper bound ≤ 0.1"),
+        (0.05, 0.15, True, "pass", "upper bound ≤ 0.15"),
+        (0.05, 0.16, True, "undecided", "upper bound ≤ 0.15"),
+    ],
+)
+def test_where_lower_is_better_the_value_of_the_config_is_an_upper_bound(
+    make_run, low, high, less_margin, outcome, threshold
+):
+    folder = make_run(primary=BRIER, low=low, high=high)
+    table = pd.read_parquet(folder / "metrics.parquet")
+    table.iloc[[0, 2, 3]].to_parquet(folder / "metrics.parquet")  # the made table has two of all
+    found = asked(folder, "metric_bound", at_least="acceptable", less_margin=less_margin)
+    assert (found.outcome, found.threshold) == (outcome, threshold)
+
+
+def test_each_primary_target_is_asked(make_run):
+    folder = make_run()
+    targets = {n: {"label": n, "positive": [1]} for n in ("effusion", "hernia")}
+    primary = {"target": ["effusion", "hernia"], "metric": "roc_auc", "acceptable": 0.8}
+    config(folder, targets=targets, primary=primary)
+    metrics(folder, hernia={"target": "hernia", "value": 0.65, "low": 0.6, "high": 0.7})
+    found = asked(folder, "metric_bound", at_least=0.8)
+    assert (found.outcome, found.reason) == ("fail", "hernia: the whole interval misses 0.8")
+
+
+def test_each_attribute_named_in_advance_is_asked_and_the_unrecorded_are_no_group(make_run):
+    folder = make_run()
+    low = {"value": 0.65, "low": 0.6, "high": 0.7}
+    metrics(folder, none={"attribute": "sex", "group": "not recorded", **low})
+    assert asked(folder, "metric_bound", at_least=0.8, group="each").outcome == "pass"
+    data = yaml.safe_load((folder / "resolved.yaml").read_text())["data"]
+    data["attributes"]["age"] = {"column": "age"}
+    config(folder, data=data, fairness={"attributes": ["sex", "age"], "margin": 0.05})
+    metrics(folder, old={"attribute": "age", "group": "60+", "n_patients": 90, **low},
+            young={"attribute": "age", "group": "0-59", "n_patients": 290})  # fmt: skip
+    found = asked(folder, "metric_bound", at_least=0.8, group="each")
+    assert (found.outcome, found.reason) == (
+        "fail", "age=60+, effusion: the whole interval misses 0.8",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "low", "high", "words"),
+    [
+        ("ok", 0.9, 1.3, "a limit lies inside the interval"),
+        ("small_n", 0.9, 1.1, "small n"),
+    ],
+)
+def test_a_slope_that_is_not_shown_to_be_one_is_undecided(make_run, state, low, high, words):
+    folder = make_run()
+    slope = {"metric": "calibration_slope", "value": 1.0, "low": low, "high": high, "state": state}
+    metrics(folder, slope=slope)
+    found = asked(folder, "calibration_slope")
+    assert (found.outcome, found.reason) == ("undecided", f"effusion: {words}")
+
+
+def failed(folder, *rows):
+    path = folder / "evaluation.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "primary": [{**told["primary"][0], **r} for r in rows]}))
+
+
+def test_failed_cases_are_those_of_the_worst_target_and_counted_by_patients(make_run):
+    folder = make_run()
+    failed(folder, {"n_failed": 0}, {"target": "hernia", "n_failed": 80})
+    assert asked(folder, "failed_cases", at_most=0.05).outcome == "fail"
+    failed(folder, {"n_failed": 0, "n_cases": 4000, "n_patients": 40})
+    assert asked(folder, "failed_cases", at_most=0.05).outcome == "undecided"

@@ -113,3 +113,32 @@ def test_the_demos_log_leaves_nothing_unacceptable():
     rated = read_hazards(configs_dir() / "hazards" / "demo_wrist.yaml")
     assert unacceptable(rated) == []
     assert all(r.is_controlled for r in rated)
+
+
+HAZARD = {"id": "HZ-001", "hazard": "A nodule is missed", "causes": ["low dose"],
+          "effect": "nothing is flagged", "harm": "a cancer found late", "severity": "major",
+          "likelihood": "high", "controls": ["a second reader"]}  # fmt: skip
+
+
+def rated(folder, **change):
+    path = folder / "hazards.yaml"
+    hazards = [{**HAZARD, **change}]
+    path.write_text(yaml.safe_dump({"kind": "hazard_log", "use_case": "x", "hazards": hazards}))
+    return read_hazards(path)
+
+
+def test_a_risk_does_not_fall_where_likelihood_rises():
+    plain = read_matrix().model_dump()
+    higher = {**plain["risk"], "low": (2, 3, 3, 4, 5)}  # above medium: 2 2 3 3 4
+    with pytest.raises(ValueError, match="risk falls where severity or likelihood rises"):
+        HazardMatrix.model_validate({**plain, "risk": higher})
+
+
+def test_a_severity_that_controls_lower_lowers_the_risk(tmp_path):
+    [only] = rated(tmp_path, residual_severity="minor", residual_likelihood="medium")
+    assert (only.initial, only.residual) == (4, 2)
+
+
+def test_a_residual_severity_that_is_none_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="HZ-001 residual_severity 'mild' is none of minor"):
+        rated(tmp_path, residual_severity="mild", residual_likelihood="low")

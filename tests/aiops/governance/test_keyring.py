@@ -8,6 +8,7 @@ from aiops.governance import ledger
 from aiops.governance.keyring import (
     DEMO_KEYS,
     KEYS,
+    book_of,
     enrol,
     found,
     read_keyring,
@@ -187,3 +188,39 @@ def test_a_revocation_names_under_its_signatures_how_many_decisions_there_were(r
     after = revoke(pair.public.key_id, "lost", list(ring[:2]))
     [gone] = [m for m in after.members if m.key.key_id == pair.public.key_id]
     assert gone.decisions == 0
+
+
+def founded(*entries, signers, key_ids=()):
+    """Write a founding into the book as somebody would who does not ask `found`."""
+    envelope = seal({"event": "found", "members": entries, "nonce": "1"}, KEYRING_TYPE, signers)
+    for signature, key_id in zip(envelope["signatures"], key_ids, strict=False):
+        signature["keyid"] = key_id
+    ledger.append(lambda earlier: {"at": "2026-11-22", "envelope": envelope}, KEYS)
+    return read_keyring()
+
+
+def entry(pair, **changes):
+    told = {"key_id": pair.public.key_id, "person": pair.public.person,
+            "public": pair.public.public, "roles": ["chair"]}  # fmt: skip
+    return {**told, **changes}
+
+
+def test_a_ring_that_one_person_wrote_into_the_book_is_none(new_key):
+    pairs = [new_key("Eve"), new_key("Eve")]
+    ring = founded(*map(entry, pairs), signers=pairs)
+    assert ring.members == ()
+    assert ring.faults == ("event 1: founded by fewer than 2 different people",)
+
+
+def test_a_founder_whose_id_is_not_that_of_the_key_is_none(new_key):
+    pairs = [new_key("Eve"), new_key("Mallory")]
+    named = ["0" * 64, "1" * 64]
+    entries = [entry(pair, key_id=name) for pair, name in zip(pairs, named, strict=True)]
+    ring = founded(*entries, signers=pairs, key_ids=named)
+    assert ring.members == ()
+    assert ring.faults
+
+
+@pytest.mark.parametrize("slug", ["demography-mri", "demo", "demonstrator"])
+def test_keys_of_the_demo_hold_for_no_case_that_only_sounds_like_it(slug):
+    assert book_of(slug) == KEYS

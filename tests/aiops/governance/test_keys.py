@@ -65,3 +65,9 @@ def test_a_public_file_that_was_edited_is_refused(tmp_path, change, words):
     public.write_text(json.dumps({**json.loads(public.read_text()), **change}))
     with pytest.raises(ConfigError, match=words):
         read_public(public)
+
+
+def test_a_passphrase_of_eleven_characters_is_too_short(tmp_path):
+    with pytest.raises(ConfigError, match="the passphrase has 11 characters"):
+        new_key("Dr Lee", tmp_path, "elevenchars")
+    assert new_key("Dr Lee", tmp_path, "twelve chars")[0].exists()

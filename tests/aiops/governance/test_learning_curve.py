@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from aiops.cli import cli
-from aiops.errors import ConfigError, DataError
+from aiops.errors import AiopsError, ConfigError, DataError
 from aiops.governance.curve_words import Measured, curve_lines, evidence_of_curve
 from aiops.governance.learning_curve import (
     Aim,
@@ -202,6 +202,7 @@ def test_intervals_of_few_fits_hold_the_mean_as_often_as_they_say():
     ("text", "what"),
     [
         ("n_patients,score\n50,0.7\n60,0.71\n", "each size was fitted once"),
+        ("n_patients,score\n0,0.7\n0,0.71\n", "n_patients must be a number above 0 in each row"),
         ("n_patients,score\n50,x\n", "n_patients must be a number above 0 in each row"),
         ("n_patients,score\n50,4.1\n50,4.2\n", "n_patients must be a number above 0 in each"),
         ("n_patients,auc\n50,0.7\n", "a column is not in the table: 'score'"),
@@ -247,3 +248,22 @@ def test_the_command_prints_the_sentence_and_the_reason_shows_it(config):
     assert curve_lines(result)[-2].startswith("With 225 training patients the score is 0.")
     case = submit("made-table", "A table")
     assert evidence_for("R01", case)["sentence"] == result["evidence"]["sentence"]
+
+
+def test_data_with_a_fault_that_stops_draw_no_curve(config, home):
+    frame = rows().assign(b=lambda told: told["ill"] * 3.0)
+    with pytest.raises(AiopsError, match="FEATURE_LEAKS"):
+        learning_curve(config(frame), aim=Aim(seeds=1, n_boot=20))
+    assert not (home / "feasibility").exists()
+
+
+def test_the_limits_of_a_point_hold_nineteen_replicates_of_twenty(config, tmp_path):
+    rng = np.random.default_rng(0)
+    n = np.repeat([50.0, 100, 200, 400, 800], 20)
+    score = 0.9 - 2 * n**-0.6 + rng.normal(0, 0.02, n.size)
+    fits = tmp_path / "fits.csv"
+    pd.DataFrame({"n_patients": n, "score": score}).to_csv(fits, index=False)
+    result = learning_curve(config(), points=fits)
+    widths = [p["high"] - p["low"] for p in result["points"]]
+    # Means of 20 fits: 2 × 1.96 × 0.02 / √20
+    assert np.mean(widths) == pytest.approx(0.0175, rel=0.2)

@@ -137,6 +137,12 @@ def test_what_is_no_head_is_told(noted):
     assert told() == ["0: decisions.head.json is not a head"]
 
 
+def test_a_head_that_was_taken_away_is_told():
+    write(2)
+    ledger.book_path().with_suffix(".head.json").unlink()
+    assert told() == ["0: decisions.head.json is not there"]
+
+
 def test_an_empty_book_with_a_head_and_a_folder_in_place_of_either_are_told():
     write(2)
     path, head = ledger.book_path(), ledger.book_path().with_suffix(".head.json")

@@ -199,3 +199,55 @@ def test_a_silent_phase_holds_what_was_promised(make_run, dossier, outcome, word
     found = asked(make_run(), "holds_promise", dossier, margin=0.05)
     assert found.outcome == outcome
     assert words in found.reason
+
+
+MEMBERS = {"fold0": {"digest": "a" * 64}, "fold1": {"digest": "b" * 64}}
+
+
+def edit(folder, **changes):
+    told = json.loads((folder / "evaluation.json").read_text())
+    write_json(folder / "evaluation.json", {**told, **changes})
+
+
+@pytest.mark.parametrize(
+    ("members", "evaluation", "missing"),
+    [
+        ({**MEMBERS, "fold1": {}}, {}, "model"),
+        ({}, {}, "model"),
+        (MEMBERS, {"seal": {"reading": 1}}, "test list"),
+        (MEMBERS, {"predictions_sha256": None}, "predictions"),
+        (MEMBERS, {"seal": None, "predictions_sha256": ""}, "test list, predictions"),
+    ],
+)
+def test_each_digest_that_is_missing_is_named(make_run, members, evaluation, missing):
+    folder = make_run()
+    write_json(folder / "training.json", {"members": members})
+    edit(folder, **evaluation)
+    found = asked(folder, "digests_present")
+    assert (found.outcome, found.reason) == ("undecided", f"no digest of: {missing}")
+
+
+def test_a_seed_that_is_blank_is_not_recorded(make_run):
+    folder = make_run()
+    write_json(folder / "split.json", {"seed": None})
+    write_json(folder / "plan.json", {"seed": 0})
+    assert asked(folder, "seeds_recorded").reason == "no seed is recorded of: split"
+
+
+def test_an_approval_with_conditions_freezes_bytes_too(make_run):
+    other = ["8" * 64]
+    frozen = decision(outcome="approve-with-conditions", digests=other, predictions=other)
+    dossier = Dossier(DAY, {}, decisions=(frozen,))
+    assert asked(make_run(), "digest_frozen", dossier).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"), [(0.08, "pass"), (0.06, "undecided"), (0.02, "fail")]
+)
+def test_where_lower_is_better_a_promise_is_an_upper_bound(make_run, value, outcome):
+    brier = {"target": "effusion", "metric": "brier", "acceptable": 0.2}
+    row = {"target": "effusion", "metric": "brier", "value": value}
+    told = decision(gate_step="G4", promised=[row], predictions=["8" * 64])
+    folder = make_run(primary=brier, value=0.1, low=0.09, high=0.12)
+    found = asked(folder, "holds_promise", Dossier(DAY, {}, decisions=(told,)), margin=0.05)
+    assert found.outcome == outcome

@@ -90,8 +90,9 @@ def test_the_hazard_log_is_read_and_bound_by_its_hash():
     log = ROOT / "configs" / "hazards" / "demo_wrist.yaml"
     found = residual_risk(case=None, hazards=log)
     assert found["source"].startswith("demo_wrist.yaml sha256 ")
-    assert found["supports"] is (found["value"] >= 4)
-    assert sum(found["details"][0]["open_by_level"].values()) > 0
+    assert (found["supports"], found["value"]) == (False, 2.0)
+    levels = {"1": 0, "2": 3, "3": 0, "4": 0, "5": 0}
+    assert found["details"] == [{"open_by_level": levels}]
     assert residual_risk(case=None) is None
 
 
@@ -105,3 +106,36 @@ def test_risk_that_nobody_rated_after_controls_does_not_speak_against(tmp_path):
     found = residual_risk(case=None, hazards=path)
     assert found["supports"] is None
     assert f"not rated after controls: {first['id']}." in found["sentence"]
+
+
+RATED = {"hazard": "A nodule is missed", "causes": ["low dose"], "effect": "nothing is flagged",
+          "harm": "a cancer found late", "severity": "major",
+         "likelihood": "very high", "controls": ["a second reader"]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("levels", "supports", "worst", "named"),
+    [
+        (("high", "low"), True, 4.0, "1 of 2 hazards are left at risk 4 or more of 5 (HZ-000)"),
+        (
+            ("medium", "low"),
+            False,
+            3.0,
+            "0 of 2 hazards are left at risk 4 or more of 5;",
+        ),
+        (("low", "very high"), True, 5.0, "(HZ-001)"),
+    ],
+)
+def test_a_risk_that_is_left_supports_the_reason(tmp_path, levels, supports, worst, named):
+    log = tmp_path / "log.yaml"
+    hazards = [{**RATED, "id": f"HZ-00{i}", "residual_likelihood": n} for i, n in enumerate(levels)]
+    log.write_text(yaml.safe_dump({"kind": "hazard_log", "use_case": "x", "hazards": hazards}))
+    found = residual_risk(case=None, hazards=log)
+    assert (found["supports"], found["value"]) == (supports, worst)
+    assert named in found["sentence"]
+
+
+@pytest.mark.parametrize(("days", "supports"), [(60, False), (61, True)])
+def test_a_clinician_who_stays_away_for_two_months_supports_the_reason(days, supports):
+    signed_in = case(last_clinical_sign_in=TODAY - timedelta(days=days))
+    assert clinical_time(case=signed_in, today=TODAY)["supports"] is supports

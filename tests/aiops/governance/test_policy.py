@@ -8,9 +8,8 @@ from aiops import home as homes
 from aiops.config import Experiment
 from aiops.errors import ConfigError, GateError, StageError
 from aiops.files import write_json
-from aiops.governance.checks import CHECKS
+from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.policy import (
-    GatePolicy,
     check_gates,
     evaluate_gate,
     read_policy,
@@ -275,11 +274,11 @@ def test_a_policy_that_is_wrong_says_where(tmp_path, change, what):
         read_policy(str(path))
 
 
-def test_every_policy_in_the_house_is_read_and_asks_known_checks():
-    for path in (homes.configs_dir() / "policy").glob("gate_*.yaml"):
-        policy = read_policy(path.stem)
-        assert isinstance(policy, GatePolicy)
-        assert {entry.check for entry in policy.items} <= set(CHECKS)
+def test_every_step_has_its_policy_and_each_policy_in_the_house_reads():
+    names = sorted(path.stem for path in (homes.configs_dir() / "policy").glob("gate_*.yaml"))
+    steps = {step.policy for step in read_lifecycle().gates.values()}
+    assert names == sorted(steps | {"gate_basic"})
+    assert [read_policy(name).name for name in names] == names
 
 
 def test_the_24_reason_codes_are_there():
@@ -287,3 +286,25 @@ def test_the_24_reason_codes_are_there():
     assert list(codes) == [f"R{i:02d}" for i in range(1, 25)]
     assert len({code.name for code in codes.values()}) == 24
     assert all(code.definition.endswith(".") for code in codes.values())
+
+
+def edit_reason(gates):
+    gates["items"][0]["reason"] = "effusion: the whole interval clears 0.95"
+
+
+def edit_interval(gates):
+    gates["items"][0]["figures"][0]["low"] = 0.99
+
+
+def edit_policy_sha256(gates):
+    gates["policy_sha256"] = "0" * 64
+
+
+@pytest.mark.parametrize("change", [edit_reason, edit_interval, edit_policy_sha256])
+def test_each_word_of_an_answer_is_held_to_the_files(make_run, change):
+    folder = make_run()
+    gates = evaluate_gate(POLICY, folder)
+    change(gates)
+    write_json(folder / "gates.json", gates)
+    with pytest.raises(GateError, match="the same files answer the gate otherwise: pass"):
+        check_gates(folder)

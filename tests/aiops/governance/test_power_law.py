@@ -80,3 +80,47 @@ def test_where_there_is_no_curve_it_says_so(n, score, reason):
 def test_arrays_that_differ_are_refused():
     with pytest.raises(ValueError, match=r"n \(6,\), score \(5,\), replicates \(2, 6\) differ"):
         fit_power_law(N, N[:5], np.ones((2, 6)))
+
+
+def replicated(score, spread, n_boot=200):
+    return score + np.random.default_rng(0).normal(0, spread, (n_boot, N.size))
+
+
+def test_the_band_and_the_plateau_hold_nineteen_replicates_of_twenty():
+    score = 0.9 - 2 * N**-0.6
+    law = fit_power_law(N, score, replicated(score, 0.005))
+    a, b, c = law.replicates.T
+    for low, high, values in [
+        (*law.band(5000), a - b * 5000.0**-c),
+        (law.a_low, law.a_high, a),
+    ]:
+        assert np.mean((low <= values) & (values <= high)) == pytest.approx(0.95, abs=0.01)
+
+
+def test_a_score_that_rises_in_most_replicates_only_does_not_surely_rise():
+    score = 0.7 + np.linspace(0, 0.004, N.size)
+    rows = replicated(score, 0.004)
+    assert 0.025 < np.mean(rows[:, -1] <= rows[:, 0]) < 0.5
+    law = fit_power_law(N, score, rows)
+    assert law.state == "no_fit"
+    assert law.reason.startswith("the score does not surely get better")
+
+
+def test_a_curve_that_misses_by_three_spreads_is_none():
+    score = 0.9 - 2 * N**-0.6 + 0.01 * np.array([1, -1, 1, -1, 1, -1])
+    law = fit_power_law(N, score, replicated(score, 0.003))
+    assert law.reason == "the curve misses the scores by more than twice their spread"
+
+
+def test_replicates_that_cannot_be_fitted_are_told(monkeypatch):
+    from aiops.governance import power_law
+
+    score, fits = 0.9 - 2 * N**-0.6, []
+
+    def sometimes(n, row, spread, start=None):
+        fits.append(row)
+        return np.array([0.9, 2.0, 0.6]) if start is None or len(fits) % 2 else None
+
+    monkeypatch.setattr(power_law, "_fit", sometimes)
+    law = fit_power_law(N, score, replicated(score, 0.003, 20))
+    assert (law.state, law.reason) == ("no_fit", "10 of 20 replicates could not be fitted")

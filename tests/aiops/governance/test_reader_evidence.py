@@ -23,8 +23,8 @@ def test_categories_are_answered_by_kappa(tmp_path):
     b = np.where(rng.random(400) < 0.3, rng.choice(["yes", "no"], 400), a)
     found = reader_agreement(written(tmp_path, {"a": a, "b": b}), "a", "b")
     assert found["value"] == pytest.approx(cohen_kappa_score(a, b))
-    assert found["supports"] is (False if found["low"] >= 0.6 else None)
-    assert found["low"] < found["value"] < found["high"]
+    assert 0.6 < found["low"] < found["value"] < found["high"]
+    assert found["supports"] is False
     assert found["threshold"] == 0.6
 
 
@@ -171,3 +171,37 @@ def test_readers_without_a_common_case_are_refused(tmp_path):
     path = written(tmp_path, {"a": ["y", ""], "b": ["", "n"]})
     with pytest.raises(ConfigError, match="no case was read by both 'a' and 'b'"):
         reader_agreement(path, "a", "b")
+
+
+def agreed(tmp_path, frame, **more):
+    return reader_agreement(written(tmp_path, frame), "a", "b", **more)
+
+
+def readers(n, same):
+    """Return two readers of n cases, half of them ill, who agree on a share of the cases."""
+    a = np.tile(["yes", "no"], n // 2)
+    b = np.where(np.arange(n) < same * n, a, np.roll(a, 1))
+    return a, b
+
+
+def test_kappa_is_judged_by_its_interval_and_not_by_its_point(tmp_path):
+    a, b = readers(40, 0.775)  # kappa 0.55, and 0.6 inside its interval
+    found = agreed(tmp_path, {"a": a, "b": b})
+    assert found["value"] < 0.6 < found["high"]
+    assert found["supports"] is None
+
+
+def test_cases_of_one_patient_are_not_so_many_readings(tmp_path):
+    a, b = readers(400, 0.75)
+    frame = {"a": a, "b": b, "p": np.arange(400) // 40}
+    alone, together = agreed(tmp_path, frame), agreed(tmp_path, frame, patient="p")
+    assert together["value"] == pytest.approx(alone["value"])
+    assert (alone["n"], together["n"]) == (400, 10)
+    assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
+    assert (alone["supports"], together["supports"]) == (True, None)
+
+
+@pytest.mark.parametrize(("n_there", "supports"), [(150, True), (265, None), (300, False)])
+def test_a_link_is_judged_by_its_interval(tmp_path, n_there, supports):
+    found = linked(tmp_path, range(300), range(n_there))
+    assert found["supports"] is supports

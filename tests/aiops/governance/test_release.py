@@ -144,11 +144,12 @@ def test_a_bundle_holds_what_was_approved_and_can_be_used(approved, tmp_path):
 
 def test_nothing_of_a_patient_leaves(approved, tmp_path):
     out = release(SLUG, tmp_path / "bundle").folder
-    for path in out.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert not [name for name in PEOPLE_IN_IT if name.encode() in content], path.name
-            assert path.suffix not in (".parquet", ".nii", ".gz", ".npz", ".pkl", ".pt")
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert {"decision.json", "report.html", "resolved.yaml"} <= {path.name for path in files}
+    for path in files:
+        content = path.read_bytes()
+        assert not [name for name in PEOPLE_IN_IT if name.encode() in content], path.name
+        assert path.suffix not in (".parquet", ".nii", ".gz", ".npz", ".pkl", ".pt")
 
 
 def test_what_people_said_on_the_card_goes_with_it(approved, tmp_path):

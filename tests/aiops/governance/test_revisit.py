@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops.errors import ConfigError
+from aiops.files import write_json
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.revisit import (
     FAILS,
     HOLDS,
     UNKNOWN,
+    Revisit,
     answer,
+    facts_of,
     parse,
     problem_with,
     revisit,
@@ -168,10 +171,43 @@ def test_a_condition_that_can_never_help_is_told_before_it_is_recorded(home, tex
 @pytest.mark.parametrize(
     "text",
     ["n_positive>=480", "today>=2027-01", "clinical_lead!=null", "contract_ends<2027-04",
-     "kappa>=0.7", "verdict==adequate", "blanks_told_apart==true", "readers_agree>=0.6"],
+     "kappa>=0.7", "verdict==adequate", "blanks_told_apart==true", "readers_agree>=0.6",
+     "signed_contract==yes"],
 )  # fmt: skip
 def test_a_condition_that_time_or_work_can_bring_about_is_no_problem(home, text):
     case = usecase.submit("ct-triage", "CT triage", clinical_lead="TBC")
     facts = "ct-triage: {kappa: 0.63}\nother-case: {contract_ends: null}\n"
     (home / "facts.yaml").write_text(facts)
     assert problem_with(text, case, today=date(2026, 11, 22)) == ""
+
+
+SAID = {"rationale": "Too few.", "by": "A board", "reasons": ["R01"], "lessons": ["Count first."]}
+
+
+def test_a_case_without_a_condition_could_not_be_reopened(home):
+    case = usecase.submit("ct-triage", "CT triage")
+    assert not Revisit(case, (), is_due=False).could_be_reopened
+
+
+@pytest.mark.parametrize("outcome", ["reject", "discontinue", "defer"])
+def test_every_kind_of_no_is_asked_again_by_its_last_condition(home, outcome):
+    usecase.submit("ct-triage", "CT triage", clinical_lead="TBC")
+    record_decision(propose("defer", "ct-triage", **SAID, revisit_if=["kappa>=0.7"]))
+    record_decision(propose("resume", "ct-triage", rationale="Again.", by="A board"))
+    told = propose(outcome, "ct-triage", **SAID, revisit_if=["clinical_lead!=null"])
+    record_decision(told)
+    (home / "facts.yaml").write_text("ct-triage: {clinical_lead: Dr Lee}\n")
+    [found] = revisit(today=date(2026, 12, 1))
+    assert [one.condition for one in found.answers] == ["clinical_lead!=null"]
+    assert found.could_be_reopened
+
+
+def test_facts_are_those_of_the_newest_run(make_run):
+    case = usecase.submit("chest-effusion", "Effusion on chest films")
+    for name, low in (("2026-11-22-aaaaaaaa", 0.7), ("2026-11-23-bbbbbbbb", 0.8)):
+        make_run(name, low=low)
+    value, source = facts_of(case, {}, date(2026, 12, 1))["primary_low"]
+    assert (value, source) == (0.8, "computed by run 2026-11-23-bbbbbbbb")
+    write_json(make_run("2026-11-24-cccccccc") / "evaluation.json", {
+        "primary": [{"value": None, "low": None}], "verdict": {"overall": "adequate"}})  # fmt: skip
+    assert "primary_low" not in facts_of(case, {}, date(2026, 12, 1))

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -66,3 +67,68 @@ def test_an_attribute_without_a_gap_for_one_target_is_undecided(make_run):
     found = asked(folder, "no_concern")
     assert found.outcome == "undecided"
     assert "sex, hernia: no group could be compared" in found.reason
+
+
+def add_gap(folder, **changes):
+    """Add a gap that is a concern: that of women, with changes."""
+    gaps = pd.read_parquet(folder / "gaps.parquet")
+    more = gaps.iloc[[0]].assign(verdict="concern", value=-0.1, **changes)
+    pd.concat([gaps, more]).to_parquet(folder / "gaps.parquet")
+
+
+def test_only_the_target_that_is_asked_about_is_answered(make_run):
+    folder = make_run()
+    add_gap(folder, target="hernia")
+    assert asked(folder, "no_concern").outcome == "fail"
+    assert asked(folder, "no_concern", target="effusion").outcome == "pass"
+    found = asked(folder, "no_concern", target="hernia")
+    assert (found.outcome, found.value) == (
+        "fail", "1 groups: 0 adequate, 1 concern, 0 insufficient evidence",
+    )  # fmt: skip
+
+
+def test_only_the_attribute_that_is_asked_about_is_answered(make_run):
+    folder = make_run()
+    add_gap(folder, attribute="age", group="60+")
+    assert asked(folder, "no_concern", attribute="sex").outcome == "pass"
+    found = asked(folder, "no_concern", attribute="age")
+    assert found.reason.startswith("age=60+, effusion: worse than the rest by 0.1")
+    found = asked(folder, "no_concern", attribute="scanner")
+    assert (found.outcome, found.reason) == ("undecided", "scanner: no group could be compared")
+
+
+def test_a_group_nobody_named_in_advance_fails_no_gate(make_run):
+    folder = make_run()
+    add_gap(folder, attribute="age", group="60+", prespecified=False)
+    assert asked(folder, "no_concern").outcome == "pass"
+
+
+def test_a_list_without_a_seal_is_not_read_once(make_run):
+    folder = make_run()
+    told = json.loads((folder / "evaluation.json").read_text())
+    (folder / "evaluation.json").write_text(json.dumps({**told, "seal": {"reading": 1}}))
+    found = asked(folder, "seal_read_once")
+    assert (found.outcome, found.value) == ("undecided", "not sealed")
+
+
+@pytest.mark.parametrize("state", ["accepted", "excluded"])
+def test_a_fault_that_was_let_through_without_a_reason_fails(make_run, state):
+    found = asked(make_run(audit_state=state), "audit_clean")
+    assert (found.outcome, found.reason) == (
+        "fail", "CONSTANT_IMAGE was let through without a reason",
+    )  # fmt: skip
+
+
+def test_each_primary_target_must_clear_its_bound(make_run):
+    folder = make_run()
+    path = folder / "resolved.yaml"
+    told = yaml.safe_load(path.read_text())
+    targets = {n: {"label": n, "positive": [1]} for n in ("effusion", "hernia")}
+    primary = {**told["primary"], "target": ["effusion", "hernia"]}
+    path.write_text(yaml.safe_dump({**told, "targets": targets, "primary": primary}))
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    worse = {**evaluation["primary"][0], "target": "hernia", "low": 0.6, "high": 0.7}
+    evaluation["primary"].append(worse)
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    found = asked(folder, "primary_bound")
+    assert (found.outcome, found.reason) == ("fail", "hernia: the whole interval misses 0.8")

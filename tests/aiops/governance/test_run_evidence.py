@@ -137,6 +137,7 @@ def curve(run, none, over_all, **changes):
         (-0.05, 0.04, {}, True, 0.0),
         (0.05, 0.04, {"over_all_state": "small_n"}, None, 0.0),
         (0.05, -0.03, {"over_all_state": "small_n"}, None, 0.0),
+        (-0.05, 0.04, {"state": "small_n"}, None, 0.0),
     ],
 )
 def test_net_benefit_is_judged_by_the_limits_of_both_gains(
@@ -198,3 +199,19 @@ def test_a_simple_model_is_as_good_where_the_truth_is_simple(tmp_path, curved):
     assert f"the model {roc_auc_score(ill, score):.3f}, on 600 patients" in found["sentence"]
     assert found["low"] <= found["value"] <= found["high"]
     assert found["threshold"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "supports"), [(0.05, 0.09, False), (0.05, 0.12, None), (0.11, 0.2, True)]
+)
+def test_where_lower_is_better_a_target_is_missed_from_above(make_run, low, high, supports):
+    brier = {"target": "effusion", "metric": "brier", "acceptable": 0.1}
+    found = below_target(run_dir=make_run(primary=brier, value=0.1, low=low, high=high))
+    assert found["supports"] is supports
+
+
+def test_the_group_that_is_served_worst_is_told(make_run):
+    found = group_gaps(run_dir=make_run(verdicts=("adequate", "concern")))
+    told = "Lowest: sex male, −0.075 (−0.120 to −0.030) in roc_auc of effusion"
+    assert told in found["sentence"]
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((-0.075, -0.12, -0.03))

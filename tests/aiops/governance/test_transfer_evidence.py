@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from aiops.governance.transfer_evidence import external_drop, site_drop
 
@@ -150,3 +151,27 @@ def test_sites_are_held_all_at_once(make_run, gaps, supports, named):
     assert found["supports"] is supports
     assert named in found["sentence"]
     assert "n=200" in found["sentence"]
+
+
+def test_the_limits_of_a_loss_come_each_from_the_side_that_makes_it(two):
+    inside = {"value": 0.9, "low": 0.84, "high": 0.92}
+    outside = {"value": 0.8, "low": 0.79, "high": 0.88}
+    first, second = two(inside, outside)
+    found = external_drop(run_dir=first, external=second)
+    low, high = 0.1 - np.hypot(0.06, 0.08), 0.1 + np.hypot(0.02, 0.01)
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((0.1, low, high))
+    assert found["supports"] is None  # by the point, 0.1 would matter
+
+
+def test_a_loss_is_not_told_between_two_findings(two):
+    inside, outside = two()
+    edit(outside, target="hernia")
+    assert external_drop(run_dir=inside, external=outside) is None
+
+
+def test_the_drop_of_the_worst_site_is_told_with_its_limits(make_run):
+    found = sites(make_run(), north=(0.1, 0.05, 0.15, ""), south=(-0.2, -0.26, -0.16, ""))
+    wider = stats.norm.ppf(0.025 / 2) / stats.norm.ppf(0.025)
+    limits = (0.2, 0.2 - 0.04 * wider, 0.2 + 0.06 * wider)
+    assert (found["value"], found["low"], found["high"]) == pytest.approx(limits)
+    assert "south, with the least to say for it, is −0.200 (" in found["sentence"]

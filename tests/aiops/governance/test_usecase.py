@@ -169,3 +169,36 @@ def test_a_record_of_the_first_version_is_read_as_it_stands(home):
     assert record.grade == "recorded"
     assert usecase.find("old-case").state == "silent_prospective"
     assert verify_ledger(projection=False).found == ()
+
+
+ENDS = {"gate_step": "G6", "outcome": "approve"}
+
+
+LATE = {"id": "C1", "item": "general", "text": "train", "owner": "Ana", "due": "2020-01-01",
+        "evidence_kind": "", "waived_by": "", "status": "open"}  # fmt: skip
+
+
+def test_the_last_approval_says_when_it_ends(stand, moved):
+    stand("live")
+    moved("ct-triage", "live", **ENDS, expires_at="2020-01-01")
+    moved("ct-triage", "live", **ENDS, expires_at="2999-01-01")
+    case = usecase.find("ct-triage")
+    assert (case.expires_at, case.is_lapsed) == ("2999-01-01", False)
+    moved("ct-triage", "live", **ENDS, expires_at="2020-01-02")
+    assert usecase.find("ct-triage").is_lapsed
+
+
+def test_what_lapsed_and_what_is_overdue_are_both_told(stand, moved):
+    stand("live")
+    moved("ct-triage", "live", **ENDS, expires_at="2020-01-01", conditions=[LATE])
+    assert [text.partition(":")[0] for text in usecase.find("ct-triage").warnings] == [
+        "lapsed", "overdue",
+    ]  # fmt: skip
+
+
+def test_a_case_that_ended_does_not_lapse(stand, moved):
+    stand("live")
+    moved("ct-triage", "live", **ENDS, expires_at="2020-01-01")
+    moved("ct-triage", "retired", outcome="retire", gate_step="", expires_at=None)
+    case = usecase.find("ct-triage")
+    assert (case.is_lapsed, case.warnings) == (False, [])
