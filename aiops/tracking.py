@@ -168,7 +168,8 @@ def project_all(*, repair: bool = False) -> list[str]:
         If MLflow does not answer. If it holds another record of a decision than the ledger, or
         another ledger's: that is left as it is, all else is shown, and the error says so.
     """
-    stamps.stamp_runs(usecase.list_use_cases())  # first, for it needs no server
+    told, cases = read_ledger(), usecase.list_use_cases()
+    stamps.stamp_runs(cases)  # first, for it needs no server
     with _alone(), _store() as client:
         told, cases = read_ledger(), usecase.list_use_cases()
         refused = registry.show_aliases(client, cases)  # what may no longer be used goes first

@@ -182,8 +182,8 @@ def gate_command(
     if re.fullmatch(r"DEC-\d{4}-\d+", asked):
         _asked_again(asked, as_json=as_json)
         return
-    if re.fullmatch(r"G\d+", asked):
-        result, lines = _asked_step(asked, use_case, run_dir, overrides)
+    if re.fullmatch(r"[Gg]\d+", asked):
+        result, lines = _asked_step(asked.upper(), use_case, run_dir, overrides)
     else:
         from aiops.pipeline.summary import gate_lines
 

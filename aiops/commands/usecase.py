@@ -89,6 +89,7 @@ def submit_command(slug: str, as_json: bool, **fields: str | None) -> None:
 def show_command(slug: str, as_json: bool) -> None:
     """Show where SLUG (or its number) stands, what is blank or due, and what is like it."""
     from aiops.governance.lifecycle import read_lifecycle
+    from aiops.governance.standing import SET_ASIDE
     from aiops.governance.usecase import find
 
     case = find(slug)
@@ -101,7 +102,10 @@ def show_command(slug: str, as_json: bool) -> None:
     lines += [f"  can be decided: {', '.join(allowed) or 'nothing; a retry is a new case'}"]
     lines += [f"decisions: {', '.join(case.decisions) or 'none'}"]
     if case.expires_at:
-        lines += [f"  approved by {case.approved_by}, until {case.expires_at}"]
+        stands = not case.is_closed and case.state not in SET_ASIDE and not case.is_lapsed
+        word = "approved" if stands else "was approved"
+        lines += [f"  {word} by {case.approved_by}, until {case.expires_at}"]
+    lines += _what_is_kept(case)
     lines += [f"  to be reviewed by {case.review_by}"] if case.review_by else []
     lines += [
         f"condition {c.id} [{c.word}] {c.item}: {c.text} ({c.owner}, by {c.due})"
@@ -264,6 +268,22 @@ def _blank_lines(case: "UseCase") -> list[str]:
         )
     others = [name.replace("_", " ") for name in case.blank if name not in SCANS]
     return lines + ([f"blank: {', '.join(others)}"] if others else [])
+
+
+def _what_is_kept(case: "UseCase") -> list[str]:
+    """Return what was learnt, what would reopen the case, its aliases and its papers."""
+    from aiops.governance import ledger
+    from aiops.governance.documents import documents_of
+    from aiops.governance.effects import aliases_after
+    from aiops.governance.revisit_words import in_words
+
+    mine = [record for record in ledger.read_all() if record["case_id"] == case.id]
+    last = mine[-1] if mine else {"lessons": [], "revisit_if": []}
+    lines = [f"  learnt: {lesson['text']}" for lesson in last["lessons"]]
+    lines += [f"  look again if {in_words(text)}" for text in last["revisit_if"]]
+    lines += [f"alias {alias}: {digest[:12]}" for alias, digest in aliases_after(mine).items()]
+    lines += [f"paper {document.line()}" for document in documents_of(case.id)]
+    return lines + ([f"tries again: {case.revisits}"] if case.revisits else [])
 
 
 def _tried(case: "UseCase") -> tuple[list[dict[str, Any]], list[str]]:

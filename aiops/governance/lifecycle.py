@@ -152,7 +152,7 @@ class Lifecycle(Config):
         >>> read_lifecycle().step("G4").to_state
         'silent_prospective'
         >>> read_lifecycle().step("gate_basic").grade
-        'recorded'
+        'attested'
         """
         by_policy = {step.policy: step for step in self.gates.values()}
         for policy, told in self.policies.items():

@@ -101,7 +101,13 @@ class UseCase(Intake):
         said = {name: getattr(self, name) for name in Intake.model_fields if name not in OPTIONAL}
         told = {name: "" if value is None else str(value) for name, value in said.items()}
         people = ("owner", "clinical_lead")
-        return [n for n, text in told.items() if (names_nobody if n in people else is_blank)(text)]
+        # A scan with its day that found "none" is an answer.
+        found = {name for name in ("market_scan", "epr_scan") if told[f"{name}_on"] and told[name]}
+        return [
+            name
+            for name, text in told.items()
+            if name not in found and (names_nobody if name in people else is_blank)(text)
+        ]
 
     @property
     def warnings(self) -> list[str]:

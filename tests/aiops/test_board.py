@@ -207,7 +207,7 @@ def test_the_evidence_is_a_table_and_says_what_was_computed(client):
     table = read_json(Path(client.download_artifacts(run_id, "evidence.json")))
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert [(row["about"], row["answer"]) for row in rows] == [
-        ("R01 INSUFFICIENT_DATA", "computed"),
+        ("R01 INSUFFICIENT_DATA", "computed, and it cannot tell"),
         ("R08 VENDOR_DUPLICATE", "stated"),
     ]
     assert rows[0]["found"] == "112 films, 480 needed."
@@ -215,7 +215,7 @@ def test_the_evidence_is_a_table_and_says_what_was_computed(client):
         '[{"path": "evidence.json", "type": "table"}]'
     )
     page = Path(client.download_artifacts(run_id, "decision.html")).read_text()
-    assert "<strong>computed:</strong> 112 films, 480 needed." in page
+    assert "<strong>computed, and it cannot tell:</strong> 112 films, 480 needed." in page
     assert "<strong>stated:</strong>" in page
 
 

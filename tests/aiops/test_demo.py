@@ -58,7 +58,7 @@ def test_cohorts_that_decisions_rest_on_are_not_replaced(tmp_path, monkeypatch):
 @pytest.fixture
 def unshown(home, monkeypatch):
     """A home whose decisions are recorded and shown nowhere."""
-    monkeypatch.setattr(decision, "check_store", lambda: None)
+    monkeypatch.setattr(decision, "check_store", lambda outcome: None)
     monkeypatch.setattr(decision, "show", lambda record: record)
 
 

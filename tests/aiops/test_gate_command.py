@@ -50,12 +50,12 @@ def test_a_step_that_passes_ends_with_0(case, monkeypatch):
     assert "G0: pass (1 pass)" in done.stdout
 
 
-def test_a_decision_is_asked_again_by_its_number(case, make_run):
+def test_a_decision_is_asked_again_by_its_number(case, make_run, attested):
     folder = make_run()
     gates = evaluate_gate(read_policy("gate_basic"), folder)
     write_json(folder / "gates.json", gates)
     said = {"rationale": "As the figures say.", "by": "Imaging AI board", "run_dir": folder}
-    record = record_decision(propose("approve", SLUG, **said))
+    record = record_decision(propose("approve", SLUG, **said, **attested))
     done = run("gate", record.id)
     assert done.exit_code == 0
     assert f"{record.id} rests on this: the same bytes answer the same" in done.stdout

@@ -130,6 +130,22 @@ def test_a_key_at_once_signs_at_once_and_a_dissent_is_shown(aiops, keys, tmp_pat
     assert "does not agree: Dr chair: It is ready." in aiops("decide", "--signed", draft)
 
 
+def test_a_case_shows_what_was_learnt_what_lies_with_it_and_what_it_tries_again(aiops, tmp_path):
+    aiops("usecase", "submit", "ct-triage", "--title", "CT triage")
+    aiops("decide", "reject", *REJECT)
+    said = aiops("usecase", "show", "ct-triage")
+    assert "  learnt: " in said
+    assert "  look again if " in said
+    aiops("usecase", "submit", "ct-again", "--title", "CT triage again", "--revisits", "UC-0001")
+    paper = tmp_path / "search.txt"
+    paper.write_text("looked everywhere")
+    aiops("document", "add", str(paper), "--use-case", "ct-again", "--kind", "prior_search",
+          "--date", str(date.today()), "--by", "Ana")  # fmt: skip
+    said = aiops("usecase", "show", "ct-again")
+    assert "tries again: UC-0001" in said
+    assert "paper DOC-0001 prior_search" in said
+
+
 def test_a_condition_is_closed_by_name(aiops, tmp_path):
     aiops("usecase", "submit", "ct-triage", "--title", "CT triage")
     aiops(

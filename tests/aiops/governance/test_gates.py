@@ -320,7 +320,7 @@ def test_feasibility_answers_the_step_after_intake(case):
 
 def test_a_decision_that_asked_no_gate_says_so(case):
     said = {"rationale": "Nobody leads it.", "by": "Imaging AI board", "reasons": ["R06"],
-            "lessons": ["Name a lead."], "revisit_if": ["clinical_lead!=null"]}  # fmt: skip
+            "lessons": ["Name a lead."], "revisit_if": ["n_positive>=480"]}  # fmt: skip
     record = record_decision(propose("reject", SLUG, **said))
     with pytest.raises(GateError) as caught:
         gates.of_decision(record.id)

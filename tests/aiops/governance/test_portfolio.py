@@ -151,8 +151,9 @@ def test_an_empty_register_says_how_to_begin(home):
 
 def test_a_project_worth_another_look_is_named(home):
     usecase.submit("wrist", "Scaphoid fracture")
-    said = {**LEARNT, "revisit_if": ["today>=2026-01"]}
+    said = {**LEARNT, "revisit_if": ["kappa>=0.7"]}
     record_decision(propose("reject", "wrist", reasons=["R01"], **BOARD, **said))
+    (home / "facts.yaml").write_text("wrist: {kappa: 0.81}\n")
     page = words(portfolio_html(read_portfolio()))
     assert "Could be tried again , for every condition" in page
     assert "UC-0001 wrist (rejected)" in page

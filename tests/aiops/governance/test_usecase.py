@@ -71,7 +71,7 @@ def test_a_run_makes_it_development_and_its_evaluation_more(make_run):
 
 FULL = {
     "problem": "Missed at night.", "pathway": "ED to reporting.", "population": "Adults.",
-    "intervention": "A flag.", "comparator": "The worklist.", "outcome": "Hours to report.",
+    "intervention": "A flag.", "comparator": "Usual reading order.", "outcome": "Hours to report.",
     "users": "ED doctors.", "specialty": "Radiology", "modality": "xray",
     "task": "classification", "owner": "ED", "clinical_lead": "Dr Lee",
     "data_sources": "PACS", "labels_planned": 500, "market_scan": "none found",
