@@ -257,8 +257,12 @@ def paper_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Found
     for where, line in _named(CONDITIONS, lines):
         event = _read(Closing, line)
         kept += [(where, "what was brought", event.evidence_sha256)] if event else []
-    kept += [(d.record.id, "the report on the table", d.record.report_sha256)
-             for d in decided.values()]  # fmt: skip
+    for record in (one.record for one in decided.values()):
+        kept += [
+            (record.id, "the report on the table", record.report_sha256),
+            (record.id, "the file of the minutes", record.minutes_sha256),
+            (record.id, "the hazard log", record.hazards_sha256),
+        ]
     states = {sha256: file_state(sha256) for _, _, sha256 in kept if sha256}
     for where, name, sha256 in kept:
         if states.get(sha256, "there") != "there":

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from aiops.errors import GateError
 from aiops.governance import ledger
 from aiops.governance.signing import Envelope
 from aiops.provenance import json_hash
@@ -39,6 +40,24 @@ def of_statement(statement: Mapping[str, Any]) -> list[Envelope]:
     """Return the dissents that were signed from just this statement, the oldest first."""
     digest = json_hash(dict(statement))
     return [e["envelope"] for e in ledger.read_all(BOOK) if e["dissent_from"] == digest]
+
+
+def require_same_words(statement: Mapping[str, Any]) -> None:
+    """Refuse to record a proposal in other words than those that somebody dissented from.
+
+    Raises
+    ------
+    GateError
+        If a dissent from this proposal is of another statement.
+    """
+    digest = json_hash(dict(statement))
+    for entry in ledger.read_all(BOOK):
+        if entry["proposal_id"] == statement["proposal_id"] and entry["dissent_from"] != digest:
+            raise GateError(
+                "somebody signed that they do not agree with this proposal in other words",
+                where=f"decide {statement['outcome']} {statement['use_case']}",
+                fix="record the draft as it was when they signed, or draft it anew for all to sign",
+            )
 
 
 def lost(lines: list[ledger.Line]) -> list[str]:

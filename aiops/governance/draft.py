@@ -20,7 +20,7 @@ from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.people import is_same
 from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Proposal
 from aiops.governance.recording import Drafted, record_draft
-from aiops.governance.redraft import proposal_of, require_unchanged
+from aiops.governance.redraft import proposal_of, require_same, require_unchanged
 from aiops.governance.signatures import DISSENT_TYPE, assign, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, add_signature, check, seal
 
@@ -160,14 +160,20 @@ def record_signed(path: Path) -> DecisionRecord:
         If MLflow does not answer.
     """
     drafted = read_draft(path)
-    if drafted.envelope is not None and drafted.envelope["signatures"]:
+    against = [*drafted.dissents, *dissents.of_statement(drafted.statement)]
+    signed = drafted.envelope is not None and drafted.envelope["signatures"]
+    if signed:
         require_unchanged(drafted.statement)
-    elif not drafted.dissents and not dissents.of_statement(drafted.statement):
-        # Nobody's signature fixes its words, so they are worked out anew.
-        drafted = Drafted(draft(proposal_of(drafted.statement)))
-    else:
-        require_unchanged(drafted.statement)
-        drafted = Drafted(drafted.statement, None, drafted.dissents)
+    if not signed or missing_roles(drafted):
+        # Too few signatures to fix its words, so they are worked out anew.
+        again = draft(proposal_of(drafted.statement))
+        if signed or against:
+            require_same(drafted.statement, again)
+        drafted = (
+            Drafted(drafted.statement, drafted.envelope if signed else None, drafted.dissents)
+            if signed or against
+            else Drafted(again)
+        )
     check_store(str(drafted.statement["outcome"]))
     return show(record_draft(drafted))
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from aiops import home
 from aiops.errors import AiopsError
@@ -11,8 +12,8 @@ from aiops.provenance import json_hash
 
 
 def lifecycle_sha256(cycle: Lifecycle) -> str:
-    """Return the SHA-256 of what a lifecycle says; its comments and layout do not count."""
-    return json_hash(cycle.model_dump(mode="json", by_alias=True))
+    """Return the SHA-256 of what a lifecycle says; comments and former ones do not count."""
+    return json_hash(_said(cycle))
 
 
 def keep_lifecycle(cycle: Lifecycle) -> str:
@@ -22,24 +23,37 @@ def keep_lifecycle(cycle: Lifecycle) -> str:
     """
     sha256 = lifecycle_sha256(cycle)
     path = _kept_path(sha256)
-    if not path.exists():
-        write_json(path, cycle.model_dump(mode="json", by_alias=True))
+    if not path.exists() or json_hash(read_json(path)) != sha256:
+        write_json(path, _said(cycle))
     return sha256
 
 
 def kept_lifecycle(sha256: str) -> Lifecycle | None:
-    """Return the rules with a SHA-256: today's, or those kept; None where there are none."""
+    """Return the rules with a SHA-256: today's, or kept ones that the policy names as former.
+
+    Returns
+    -------
+    Lifecycle or None
+        None where they are not kept, were changed, or were never in force.
+    """
     today = read_lifecycle()
     if lifecycle_sha256(today) == sha256:
         return today
     path = _kept_path(sha256)
-    if not re.fullmatch("[0-9a-f]{64}", sha256) or not path.is_file():
+    # Who can write the ledger's folder can keep rules of their own: the policy says which were.
+    if sha256 not in today.former or not re.fullmatch("[0-9a-f]{64}", sha256):
+        return None
+    if not path.is_file():
         return None
     try:
         cycle = parse_lifecycle(read_json(path), where=str(path))
     except AiopsError:
         return None
     return cycle if lifecycle_sha256(cycle) == sha256 else None
+
+
+def _said(cycle: Lifecycle) -> dict[str, Any]:
+    return cycle.model_dump(mode="json", by_alias=True, exclude={"former"})
 
 
 def _kept_path(sha256: str) -> Path:

@@ -223,7 +223,7 @@ def _applied(
         if (n := _people(signers)) < SIGNERS:
             return members, f"signed by {n} of those in force; {SIGNERS} are needed"
         return tuple(
-            Member(m.key, m.roles, m.since, at, int(statement.get("decisions", 0)))
+            Member(m.key, m.roles, m.since, at, statement.get("decisions"))
             if m.key.key_id == statement["key_id"] and m.in_force(at)
             else m
             for m in members

@@ -85,7 +85,8 @@ def came_from(earlier: Sequence[Record], state: str) -> State | None:
 def steps_skipped(earlier: Sequence[Record], step: str) -> tuple[str, ...]:
     """Return the steps before one that nobody approved."""
     passed = {r.get("gate_step", "G4") for r in earlier if r["outcome"] in APPROVALS}
-    return tuple(name for name in STEPS[: STEPS.index(step)] if name not in passed)
+    before = STEPS[: STEPS.index(step)] if step in STEPS else ()
+    return tuple(name for name in before if name not in passed)
 
 
 def rule_faults(record: Record, earlier: Sequence[Record], cycle: Lifecycle) -> Iterator[str]:

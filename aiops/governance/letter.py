@@ -51,10 +51,10 @@ def force_words(record: DecisionRecord) -> str:
     Examples
     --------
     >>> force_words(DecisionRecord.model_construct(grade="recorded", grade_required="recorded"))
-    'It is in force: for this outcome a written name suffices.'
+    'It is in force: for this outcome a written name suffices, and no signature is asked for.'
     """
     asked = {
-        "recorded": "a written name suffices",
+        "recorded": "a written name suffices, and no signature is asked for",
         "attested": "signed minutes suffice",
         "signed": "each signs with a key of their own",
     }
@@ -113,7 +113,8 @@ def decision_markdown(
         for e in record.evidence
     ])  # fmt: skip
     lines += _list("Lessons", [_plain(lesson.text) for lesson in record.lessons])
-    lines += _list("Look at it again if", [_plain(in_words(text)) for text in record.revisit_if])
+    wanted = [_plain(in_words(text, with_code=False)) for text in record.revisit_if]
+    lines += _list("Worth another try if all of these hold", wanted)
     lines += _list("Computed too, and not given as a reason", [
         f"{f.code} {_plain(f.name)}: {_plain(f.sentence)}" for f in record.not_cited
     ])  # fmt: skip
@@ -223,7 +224,9 @@ def _last_decision(use_case: UseCase) -> list[str]:
         shown = f" *{basis_words(reason).capitalize()}*" + (f": {_plain(words)}" if words else ".")
         lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}{shown}")
     lines += [f"- Learnt: {_plain(lesson.text)}" for lesson in record.lessons]
-    lines += [f"- Worth another try if: {_plain(in_words(text))}" for text in record.revisit_if]
+    if record.revisit_if:
+        wanted = [_plain(in_words(text, with_code=False)) for text in record.revisit_if]
+        lines.append(f"- Worth another try if all of these hold: {'; '.join(wanted)}")
     about = "experiment governance/decisions, run that begins with the project's name"
     return [*lines, f"- The whole decision: {record.id}, {about}", ""]
 
@@ -295,8 +298,14 @@ def basis_words(reason: Reason) -> str:
 def _evidence_words(reason: Reason) -> str:
     """Return the figures behind a reason as its own sentences, or as names and values."""
     found = reason.evidence or {}
+    way = found.get("supports")
     if found.get("sentence"):
-        more = [d for d in found.get("details") or [] if isinstance(d, Mapping)]
+        more = [
+            d
+            for d in found.get("details") or []
+            # What points the other way is no part of why; all of it stays in the record.
+            if isinstance(d, Mapping) and d.get("supports", way) in (way, None)
+        ]
         told = [found["sentence"], *(d["sentence"] for d in more if d.get("sentence"))]
         return " ".join(dict.fromkeys(map(str, told)))
     return ", ".join(

@@ -121,6 +121,9 @@ class Lifecycle(Config):
     gates: dict[str, GateStep]
     policies: dict[str, PolicyStep] = Field(default_factory=dict)
     outcomes: dict[OutcomeName, Outcome]
+    former: dict[str, str] = Field(
+        default={}, description="SHA-256 of lifecycles that were in force, and until when."
+    )
 
     @field_validator("date", mode="before")
     @classmethod

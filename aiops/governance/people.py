@@ -16,6 +16,9 @@ _LOOKS_LIKE = str.maketrans(
 )
 
 
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+
+
 def same_person_key(name: str) -> str:
     """Return a name as it is compared: two that read alike have one key.
 
@@ -26,10 +29,16 @@ def same_person_key(name: str) -> str:
     >>> same_person_key("Аnа") == same_person_key("Ana")  # Cyrillic А and а
     True
     """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    shown = "".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
-    words = "".join(c if c.isalnum() else " " for c in shown).split()
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    shown = "".join(c for c in folded if not _is_unseen(c) and unicodedata.combining(c) < 200)
+    is_sign = [c.isalnum() or unicodedata.category(c).startswith("M") for c in shown]
+    words = "".join(c if keep else " " for c, keep in zip(shown, is_sign, strict=True)).split()
     return " ".join(words).translate(_LOOKS_LIKE)
+
+
+def _is_unseen(sign: str) -> bool:
+    """Return whether a sign shows nothing: a mark of format or control, a filler of Hangul."""
+    return unicodedata.category(sign) in ("Cf", "Cc") or sign in _FILLERS
 
 
 def is_same(one: str, other: str) -> bool:
@@ -71,7 +80,7 @@ def require_name(name: str, *, where: str) -> str:
         If no letter is in it, or a sign that cannot be seen.
     """
     clean = " ".join(name.split(" ")).strip()
-    hidden = [c for c in clean if unicodedata.category(c) in ("Cf", "Cc", "Zl", "Zp")]
+    hidden = [c for c in clean if _is_unseen(c) or unicodedata.category(c) in ("Zl", "Zp")]
     if hidden or not same_person_key(clean):
         what = "holds a sign that cannot be seen" if hidden else "names nobody"
         raise ConfigError(f"the name {what}", where=where, fix="write the person's name in letters")

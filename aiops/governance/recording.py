@@ -6,9 +6,11 @@ from typing import Any
 
 from aiops.errors import GateError
 from aiops.governance import dissents, ledger, usecase
+from aiops.governance.documents import file_state
 from aiops.governance.lawful import needed_by, rule_faults, rules_of
 from aiops.governance.lifecycle import read_lifecycle
-from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord
+from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Subject
+from aiops.governance.rules import require_usable
 from aiops.governance.signatures import Vouched, vouch
 from aiops.governance.signing import Envelope
 
@@ -111,6 +113,8 @@ def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> N
 
 def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now: datetime) -> None:
     """Hold a statement to the lifecycle that it names: what it says of itself proves nothing."""
+    dissents.require_same_words(statement)
+    subject = tuple(Subject.model_validate(told) for told in statement["subject"])
     where = f"decide {statement['outcome']} {statement['use_case']}"
     cycle = rules_of(statement)
     slug = usecase.find(statement["case_id"]).slug
@@ -120,12 +124,19 @@ def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now
     faults += list(rule_faults(statement, mine, cycle)) if cycle is not None else []
     if earlier and earlier[-1]["created_at"] > now.isoformat(timespec="microseconds"):
         faults.append(f"this clock is behind: {earlier[-1]['id']} bears a later time")
-    if faults:
-        raise GateError(
-            f"this is no decision by the rules: {'; '.join(faults)}",
-            where=where,
-            fix="draft it again: aiops decide … --draft FILE",
-        )
+    told = {"minutes": "minutes_sha256", "hazard log": "hazards_sha256"}
+    kept = {name: str(statement[field]) for name, field in told.items() if statement[field]}
+    lost = {name: file_state(sha256) for name, sha256 in kept.items()}
+    faults += [f"the {name} is {state}" for name, state in lost.items() if state != "there"]
+    if not faults:
+        case = usecase.find(statement["case_id"])
+        require_usable(case, statement["outcome"], statement["effect"], subject, mine)
+        return
+    raise GateError(
+        f"this is no decision by the rules: {'; '.join(faults)}",
+        where=where,
+        fix="draft it again: aiops decide … --draft FILE",
+    )
 
 
 def _vouched(drafted: Drafted, now: datetime) -> Vouched:

@@ -36,7 +36,8 @@ def proposal_of(statement: Statement) -> Proposal:
         {key: c[key] for key in ("item", "text", "owner", "due")} for c in statement["conditions"]
     ]
     cycle = read_lifecycle()
-    step = cycle.step(statement["gate"]) if cycle.outcome(statement["outcome"]).gated else None
+    asked = statement["gate"] not in ("", "intake")
+    step = cycle.step(statement["gate"]) if asked else None
     own = step is not None and step.policy == cycle.gates[step.name].policy
     return Proposal.model_validate(
         {
@@ -79,11 +80,36 @@ def require_unchanged(statement: Statement) -> None:
         gone.append(f"the run {run.name} is not there any more")
     elif run is not None:
         gone += _bytes_gone(statement, run)
-    if not gone and statement["evidence"]:
+    if not gone and (statement["evidence"] or statement["outcome"] in APPROVALS):
         gone += _answers_gone(statement, run)
     if gone:
         raise GateError(
             f"changed since this was drafted: {'; '.join(gone)}", where=where, fix=AGAIN
+        )
+
+
+def require_same(statement: Statement, again: Statement) -> None:
+    """Hold words that somebody dissented from to what the same proposal would say today.
+
+    Parameters
+    ----------
+    statement : mapping
+        What the draft says.
+    again : mapping
+        The proposal, worked out anew.
+
+    Raises
+    ------
+    GateError
+        If anything but the day counted from today, the effort or the report's page differs.
+    """
+    loose = ("expires_at", "effort", "report_sha256", "documents")
+    changed = [name for name in again if name not in loose and statement.get(name) != again[name]]
+    if changed:
+        raise GateError(
+            f"not what the proposal says when it is worked out anew: {', '.join(sorted(changed))}",
+            where=f"draft of {statement['outcome']} {statement['use_case']}",
+            fix=AGAIN,
         )
 
 

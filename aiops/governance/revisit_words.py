@@ -46,13 +46,15 @@ _OPS = {
 _DAYS = {">=": "on or after", "<=": "on or before", ">": "after", "<": "before"}
 
 
-def in_words(text: str) -> str:
+def in_words(text: str, *, with_code: bool = True) -> str:
     """Return a condition as a person reads it, with what the machine reads in brackets.
 
     Parameters
     ----------
     text : str
         As `parse` takes it; what it does not take is returned as it is.
+    with_code : bool, default=True
+        Whether what the machine reads stands behind it.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def in_words(text: str) -> str:
         wanted = parse(text)
     except ConfigError:
         return text
-    return f"{_said(wanted)} ({wanted.text})"
+    return f"{_said(wanted)} ({wanted.text})" if with_code else _said(wanted)
 
 
 def _said(wanted: Condition) -> str:

@@ -259,6 +259,10 @@ def _dissents(
         if told.faults or told.statement != dissent_statement(statement, text):
             fault = "; ".join(told.faults) or "a dissent belongs to another decision"
             raise GateError(fault, where=where, fix="sign the dissent again")
+        if not told.signed_by:
+            raise GateError(
+                "nobody signed this dissent", where=where, fix="leave it out, or sign it"
+            )
         for key in told.signed_by:
             _in_force(key, ring.in_force(at), where)
             found.append(SignedDissent(person=key.person, key_id=key.key_id, text=text))

@@ -176,6 +176,7 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
     before: dict[str, list[ledger.Record]] = {}
     ids: Counter[str] = Counter()
     proposals: Counter[str] = Counter()
+    before_rules = False
     for position, line in enumerate(lines):
         try:
             record = DecisionRecord.model_validate(line.record)
@@ -188,6 +189,13 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
             yield Found(name, "its number stands twice")
         if record.proposal_id and proposals[record.proposal_id] > 1:
             yield Found(name, "its proposal was recorded twice")
+        if record.schema_version == 1 and (
+            before_rules or record.signed_by or record.grade != "recorded"
+        ):
+            yield Found(
+                name, "it is of the first form, which holds to no rules, and is not the first"
+            )
+        before_rules = before_rules or record.schema_version > 1
         if record.schema_version > 1:
             earlier = before.get(record.case_id, [])
             yield from (Found(name, what) for what in _rule_faults(record, earlier))
@@ -219,7 +227,10 @@ def _rule_faults(record: DecisionRecord, earlier: list[ledger.Record]) -> Iterat
     told = record.to_json()
     cycle = rules_of(told)
     if cycle is None:
-        yield "the lifecycle that it names is not kept: it cannot be held to any rules"
+        yield (
+            "the lifecycle that it names is neither today's nor a kept one that lifecycle.yaml "
+            "names as former: it cannot be held to any rules"
+        )
         return
     yield from rule_faults(told, earlier, cycle)
     yield from grade_faults(told, cycle)

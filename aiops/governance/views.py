@@ -15,6 +15,7 @@ from typing import Any
 from aiops.governance import ledger
 from aiops.governance.letter import decision_markdown, gate_words, use_case_markdown
 from aiops.governance.record import DecisionRecord
+from aiops.governance.revisit_words import in_words
 from aiops.governance.standing import DUE, LAPSED, DecisionStanding, decision_standing
 from aiops.governance.usecase import UseCase
 
@@ -31,7 +32,7 @@ _VIEWS: dict[str, _View] = {
     "rejected": (
         "Rejected or stopped, and why",
         "attributes.status = 'KILLED'",
-        (*_WHY, "learnt", "revisit_if", "made_by"),
+        ("reasons", "learnt", "revisit_if", "made_by", "outcome", "step", "grade"),
     ),
     "review": (
         "Due for review",
@@ -125,7 +126,7 @@ def decision_tags(
         "aiops.grade": record.grade,
         "aiops.reasons": reasons,
         "aiops.learnt": " / ".join(lesson.text for lesson in record.lessons),
-        "aiops.revisit_if": " / ".join(record.revisit_if),
+        "aiops.revisit_if": " and ".join(in_words(t, with_code=False) for t in record.revisit_if),
         "aiops.from_state": record.from_state,
         "aiops.to_state": record.to_state,
         "aiops.owner": case.owner or "nobody named",

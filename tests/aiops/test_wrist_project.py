@@ -88,7 +88,7 @@ def test_the_real_table_is_turned_down_on_what_was_counted_by_hand(home):
     contradicted = frame.loc[blank, "ao_classification"].notna().mean()
     found = told["feasibility configs/wrist_feasibility.yaml0"]
     assert "43 patients have scaphoid; 100 are asked for" in found
-    assert f"'ao_classification' is filled in {100 * contradicted:.1f} %" in found
+    assert f"'ao_classification' implies it {100 * contradicted:.1f} %" in found
     assert "all others together are 102 cases of 49 patients, 0 of them with scaphoid" in found
     assert "The images of fewer than 8 of 18,298 cases are there" in found
     assert "No patient at all: age 65+" in found

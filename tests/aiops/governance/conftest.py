@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
 from aiops.files import write_json, write_text
-from aiops.governance import basis, ledger, usecase
+from aiops.governance import basis, ledger, redraft, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import DEMO_KEYS, KEYS, found
 from aiops.governance.keys import KeyPair, PublicKey
@@ -77,6 +77,12 @@ def open_gates(monkeypatch):
         return {**GATES, **said, "valid_months": policy.valid_months}
 
     monkeypatch.setattr(basis, "answered", passed)
+    answers_gone = redraft._answers_gone
+    monkeypatch.setattr(
+        redraft,
+        "_answers_gone",
+        lambda statement, run: answers_gone(statement, run) if statement["evidence"] else [],
+    )
 
 
 @pytest.fixture

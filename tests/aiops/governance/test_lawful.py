@@ -11,10 +11,13 @@ from aiops.files import read_json, write_json
 from aiops.governance import decision, ledger, usecase
 from aiops.governance.decision import draft, propose, record_decision
 from aiops.governance.draft import record_signed, sign_draft, write_draft
-from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle
+from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle, lifecycle_sha256
 from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
 from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.people import is_same
 from aiops.governance.recording import Drafted, record_draft
+from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
+from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.verify import verify_ledger
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
@@ -103,7 +106,8 @@ def told():
 
 def test_a_grade_that_was_lowered_is_found(ring, stand, monkeypatch):
     stand("development")
-    monkeypatch.setattr("aiops.governance.decision.require_usable", lambda *a: None)
+    for room in ("decision", "recording"):
+        monkeypatch.setattr(f"aiops.governance.{room}.require_usable", lambda *told: None)
     monkeypatch.setattr("aiops.governance.lawful._approval_faults", lambda record: iter(()))
     whole(ring, "G3")
     assert told() == []
@@ -131,8 +135,6 @@ def test_a_key_that_was_revoked_signs_no_later_line_whatever_day_it_bears(ring, 
     revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
     before = "2020-01-01T00:00:00.000000+00:00"
     statement = draft(propose("approve", "ct-triage", gate="G2", **SAID))
-    from aiops.governance.signing import DECISION_TYPE, seal
-
     roles = CYCLE.step("G2").roles
     envelope = seal(statement, DECISION_TYPE, [ring[role] for role in roles])
     signers = [{"person": ring[r].public.person, "role": r, "key_id": ring[r].public.key_id}
@@ -176,12 +178,16 @@ def test_a_gate_of_fewer_items_does_not_renew_the_step_s_own(home):
     assert not any("asks for less" in what for what in found)
 
 
-def test_the_rules_of_a_decision_are_kept_and_found_again(home):
+def test_the_rules_of_a_decision_are_kept_and_found_again(home, monkeypatch):
     sha256 = keep_lifecycle(CYCLE)
     assert rules_of({"lifecycle_sha256": sha256}) == CYCLE
     other = CYCLE.model_copy(update={"version": "0.9.0"})
     kept = keep_lifecycle(other)
+    assert kept_lifecycle(kept) is None  # anybody could have laid it there
+    today = CYCLE.model_copy(update={"former": {kept: "until 2026-11-30"}})
+    monkeypatch.setattr("aiops.governance.kept_rules.read_lifecycle", lambda: today)
     assert kept_lifecycle(kept) == other
+    assert lifecycle_sha256(today) == sha256
     path = home / "ledger" / "lifecycles" / f"{kept}.json"
     write_json(path, {**read_json(path), "version": "0.8.0"})
     assert kept_lifecycle(kept) is None
@@ -202,3 +208,71 @@ def test_where_a_case_came_from_and_what_nobody_passed():
     assert came_from([first, put_off], "deferred") == "feasibility"
     assert came_from([first], "live") is None
     assert steps_skipped([first], "G2") == ("G1",)
+
+
+def unsigned_dissent(path):
+    """Put a dissent that nobody signed into a draft, so that it is not worked out anew."""
+    told = read_json(path)
+    said = dissent_statement(told["statement"], "No.")
+    write_json(path, {**told, "dissents": [seal(said, DISSENT_TYPE, [])]})
+
+
+def test_a_dissent_that_nobody_signed_fixes_no_words(ring, stand, tmp_path):
+    stand("triage")
+    path = tmp_path / "draft.json"
+    write_draft(propose("re-review", "ct-triage", **SAID), path)
+    unsigned_dissent(path)
+    with pytest.raises(GateError, match="nobody signed this dissent"):
+        record_signed(path)
+    edited(path, to_state="live")
+    unsigned_dissent(path)
+    with pytest.raises(GateError, match="worked out anew: to_state"):
+        record_signed(path)
+
+
+def test_one_signature_fixes_no_words_where_more_are_needed(ring, stand, tmp_path):
+    stand("planned")
+    path = tmp_path / "draft.json"
+    write_draft(propose("approve", "ct-triage", gate="G2", **SAID), path)
+    edited(path, to_state="live")
+    sign_draft(path, ring["cso"])
+    with pytest.raises(GateError, match="worked out anew: to_state"):
+        record_signed(path)
+
+
+def test_a_proposal_is_not_recorded_in_other_words_than_somebody_dissented_from(
+    ring, stand, tmp_path
+):
+    stand("planned")
+    path = tmp_path / "draft.json"
+    write_draft(propose("approve", "ct-triage", gate="G2", **SAID), path)
+    sign_draft(path, ring["chair"], dissent="Too early.")
+    write_json(path, {**read_json(path), "dissents": []})
+    edited(path, rationale="In other words.")
+    with pytest.raises(GateError, match="do not agree with this proposal in other words"):
+        record_signed(path)
+
+
+def test_minutes_that_lie_nowhere_vouch_for_nothing(stand, attested):
+    stand("feasibility")
+    statement = draft(propose("approve", "ct-triage", gate="G1", **{**SAID, **attested}))
+    with pytest.raises(GateError, match="the minutes is missing"):
+        record_draft(Drafted({**statement, "minutes_sha256": "0" * 64}))
+
+
+def test_a_line_of_the_first_form_is_told_after_the_first_that_has_rules(ring, stand):
+    stand("planned")
+    whole(ring, "G2")
+    forged(schema_version=1, grade="recorded", signed_by=[],
+           statement="recorded for those named in it; not signed")  # fmt: skip
+    assert "it is of the first form, which holds to no rules, and is not the first" in told()
+
+
+@pytest.mark.parametrize("name", ["Dr Cso\u3164", "D\u115fr Cso", "Dr Cs\u00f3"])
+def test_an_unseen_sign_or_a_mark_makes_no_second_person(name):
+    assert is_same("Dr Cso", name)
+
+
+def test_vowels_of_other_scripts_tell_people_apart():
+    assert not is_same("สุดา", "สีดา")
+    assert not is_same("किरण", "करण")
