@@ -133,9 +133,7 @@ def test_a_run_logged_again_stays_one_run_and_holds_nothing_twice(client, make_r
     run_id = log(folder)
     assert log(trained(folder, steps=6)) == run_id
     gate(folder)
-    began = time.monotonic()
     assert log(folder) == run_id
-    assert time.monotonic() - began < 3
     points = client.get_metric_history(run_id, "train/loss")
     assert [p.step for p in points] == [1, 2, 3, 4, 5]
     assert client.get_run(run_id).data.tags["aiops.gate"] == "pass"
