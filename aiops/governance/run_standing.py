@@ -18,6 +18,7 @@ from aiops.governance.standing import IN_FORCE, LAPSED, SET_ASIDE, decision_stan
 from aiops.governance.usecase import UseCase, registered
 
 NOT_REGISTERED = "No decision: the use case is not in the register"
+BROKEN = "The ledger does not hold: what it says of this run cannot be relied on"
 UNDECIDED = "No decision rests on this run"
 MOST_CONDITIONS = 2
 """Conditions told in full: the page they stand on is to stay one page."""
@@ -64,6 +65,8 @@ def run_standing(use_case: str | UseCase, run_name: str, today: date | None = No
         The day that is asked about; no earlier than today.
     """
     day = today or date.today()
+    if any(ledger.verify(book) for book in (ledger.DECISIONS, ledger.CONDITIONS)):
+        return RunStanding("bad", BROKEN, ("See what is wrong: aiops ledger verify",), day)
     case = use_case if isinstance(use_case, UseCase) else registered(use_case)
     if case is None:
         return RunStanding("open", NOT_REGISTERED, (), day)

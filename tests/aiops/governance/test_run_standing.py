@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import pytest
 
 from aiops.files import read_json, write_json
-from aiops.governance import conditions, usecase
+from aiops.governance import conditions, ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.policy import evaluate_gate, read_policy
-from aiops.governance.run_standing import NOT_REGISTERED, UNDECIDED, run_standing
+from aiops.governance.run_standing import BROKEN, NOT_REGISTERED, UNDECIDED, run_standing
 
 SLUG = "chest-effusion"
 NAME = "2026-11-22-0a1b2c3d"
@@ -112,3 +112,11 @@ def test_a_frozen_model_is_not_green_before_it_may_run(run, decided, moved):
     now = run_standing(SLUG, NAME)
     assert now.tone == "open"
     assert now.headline.endswith("not for use yet")
+
+
+def test_a_ledger_that_does_not_hold_makes_nothing_green(run, decided):
+    record = decided("approve", run_dir=run())
+    path = ledger.book_path()
+    path.write_text(path.read_text().replace(str(record.expires_at), "2999-01-01"))
+    now = run_standing(SLUG, NAME)
+    assert (now.tone, now.headline) == ("bad", BROKEN)
