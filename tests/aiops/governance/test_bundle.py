@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from aiops.commands.release import COMMANDS
 from aiops.errors import DataError
 from aiops.files import read_json, write_json
-from aiops.governance import decision, ledger, lifecycle, usecase
+from aiops.governance import decision, kept_rules, ledger, lifecycle, usecase
 from aiops.governance.bundle import (
     DECISION,
     KEYRING,
@@ -202,7 +202,7 @@ def test_rules_that_nobody_here_knows_prove_nothing(
     told = read_lifecycle().model_dump(mode="json", by_alias=True)
     theirs = parse_lifecycle({**told, "version": "9.9.9"}, where="theirs")
     with monkeypatch.context() as patched:
-        for place in (decision, lifecycle):
+        for place in (decision, lifecycle, kept_rules):
             patched.setattr(place, "read_lifecycle", lambda: theirs)
         bundle = decided(tmp_path / "bundle", [ring[role] for role in ALL], author="Ana")
     keys = elsewhere()
