@@ -342,7 +342,7 @@ def forged(monkeypatch, **changes):
         ({"gate_step": "G6", "to_state": "live"}, "it leads to live, and by the lifecycle silent"),
         ({"signatures_required": ["secretary"]}, "it asks for the names of secretary, and by"),
         ({"grade_required": "recorded"}, "it asks for the grade recorded, and by the lifecycle"),
-        ({"lifecycle_sha256": "7" * 64}, "the lifecycle that it names is not kept"),
+        ({"lifecycle_sha256": "7" * 64}, "the lifecycle that it names is neither"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("open_gates")
