@@ -9,16 +9,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+# A worker a core, each with one thread: two would wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 4
+
 .PHONY: demo test test-slow bench lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/aiops demo
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -q --doctest-modules
+	$(PYTEST) --dist loadfile --doctest-modules
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -m "slow and not gpu"
+	$(PYTEST) --dist worksteal -m "slow and not gpu"
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -m "not gpu" --override-ini "python_files=bench_*.py" -s tests/benchmarks

@@ -72,8 +72,9 @@ def test_the_vendors_claims_for_14_findings():
     assert set(metrics.loc[metrics["metric"] == "sensitivity", "state"]) == {"not_estimable"}
 
 
-def test_hippocampus_reaches_its_bar_in_five_minutes_of_training():
-    done, folder = go("hippocampus_mri")
+def test_hippocampus_reaches_its_bar():
+    # Five minutes are 1,300 steps on one machine and 300 on another; fixed, all end alike.
+    done, folder = go("hippocampus_mri", "train.steps=500")
     first = done["evaluation"]["primary"][0]
     assert first["target"] == "mean"
     assert first["value"] >= 0.86  # three seeds have a mean of at least 0.87; see the README
