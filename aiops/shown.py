@@ -124,6 +124,24 @@ def read_ledger() -> list[Told]:
         ) from fault
 
 
+def require_sound() -> None:
+    """Refuse to show anybody a ledger whose lines do not hold together.
+
+    Raises
+    ------
+    LedgerError
+        With the first fault of the first such book.
+    """
+    for book in ledger.books():
+        if faults := ledger.verify(book):
+            raise LedgerError(
+                f"line {faults[0].line}: {faults[0].what}; a ledger that does not hold is not "
+                "shown in MLflow",
+                where=str(ledger.book_path(book)),
+                fix="see all that is wrong: aiops ledger verify; then restore it from a backup",
+            )
+
+
 def ledger_id() -> str:
     """Return what tells this ledger from another: the sum of the first line of its register."""
     lines = ledger.read_lines(ledger.USE_CASES)

@@ -28,7 +28,7 @@ from aiops.files import read_json, write_json
 from aiops.governance import usecase
 from aiops.governance.usecase import UseCase
 from aiops.projection import Curve, Dataset, Member, Projection, project_run, write_artifacts
-from aiops.shown import LONGEST_TAG, fitted, read_ledger
+from aiops.shown import LONGEST_TAG, fitted, read_ledger, require_sound
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -167,12 +167,15 @@ def project_all(*, repair: bool = False) -> list[str]:
     TrackingError
         If MLflow does not answer. If it holds another record of a decision than the ledger, or
         another ledger's: that is left as it is, all else is shown, and the error says so.
+    LedgerError
+        If a book does not hold together: only aliases were brought up to date then.
     """
     told, cases = read_ledger(), usecase.list_use_cases()
     stamps.stamp_runs(cases)  # first, for it needs no server
     with _alone(), _store() as client:
         told, cases = read_ledger(), usecase.list_use_cases()
         refused = registry.show_aliases(client, cases)  # what may no longer be used goes first
+        require_sound()
         if repair:
             strangers.clear_decisions(client, told)
             register.mark_strange_rows(client, cases)

@@ -58,6 +58,7 @@ def gates_of(proposal: Proposal, case: UseCase) -> Gates | None:
                 where=f"--run {run_dir.name}",
                 fix="name a run of the use case",
             )
+        _require_here(run_dir, case)
     if proposal.gate:
         gates = answered(read_lifecycle().step(proposal.gate), case, run_dir)
     elif run_dir is None or (not approves and not (run_dir / GATES_FILE).exists()):
@@ -69,6 +70,16 @@ def gates_of(proposal: Proposal, case: UseCase) -> Gates | None:
     if approves:
         _hold(proposal.outcome, gates, where=str(run_dir / GATES_FILE) if run_dir else case.slug)
     return gates
+
+
+def _require_here(run_dir: Path, case: UseCase) -> None:
+    """Refuse a run that lies elsewhere: a record names its folder, and could not be held to it."""
+    if run_dir.resolve().parent != runs_dir(case.slug).resolve():
+        raise ConfigError(
+            "this run does not lie where the runs of its case lie",
+            where=f"--run {run_dir.name}",
+            fix=f"name a folder of {runs_dir(case.slug)}",
+        )
 
 
 def answered(step: GateStep, case: UseCase, run_dir: Path | None) -> Gates:

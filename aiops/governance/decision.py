@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aiops.errors import ConfigError, GateError
+from aiops.errors import ConfigError, GateError, LedgerError
 from aiops.files import plain
 from aiops.governance import ledger, usecase
 from aiops.governance.basis import (
@@ -27,6 +27,7 @@ from aiops.governance.basis import (
     subject_of,
     with_run,
 )
+from aiops.governance.kept_policy import keep_policy
 from aiops.governance.kept_rules import keep_lifecycle
 from aiops.governance.keys import KeyPair
 from aiops.governance.lawful import roles_words, steps_skipped
@@ -118,7 +119,7 @@ def show(record: DecisionRecord) -> DecisionRecord:
 
     try:
         tracking.project_all()
-    except tracking.TrackingError as fault:
+    except (tracking.TrackingError, LedgerError) as fault:
         raise tracking.TrackingError(
             f"{record.id} is recorded in the ledger and stands, but MLflow does not show it yet: "
             f"{fault.what}",
@@ -168,6 +169,8 @@ def draft(proposal: Proposal) -> dict[str, Any]:
     gates = gates_of(proposal, case)
     proposal = with_run(proposal, gates)
     policy = policy_facts(gates)
+    if gates is not None:
+        keep_policy(gates["policy_text"])
     step = cycle.step(proposal.gate or policy["name"]) if outcome.gated else None
     gate = step.policy if step else None
     to_state = cycle.next_state(case.state, proposal.outcome, gate, case.came_from)

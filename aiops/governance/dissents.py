@@ -42,6 +42,12 @@ def of_statement(statement: Mapping[str, Any]) -> list[Envelope]:
     return [e["envelope"] for e in ledger.read_all(BOOK) if e["dissent_from"] == digest]
 
 
+def kept_at(envelope: Envelope) -> str:
+    """Return when a dissent came into the ledger, in UTC; empty where it is not there."""
+    times = (entry["at"] for entry in ledger.read_all(BOOK) if entry["envelope"] == envelope)
+    return str(next(times, ""))
+
+
 def require_same_words(statement: Mapping[str, Any]) -> None:
     """Refuse to record a proposal in other words than those that somebody dissented from.
 

@@ -119,11 +119,12 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
     """
     if not reason.strip():
         raise GateError("a revocation needs a reason", where="keys revoke", fix="say why")
-    # Signed with it: how many decisions there were. What the key signs beyond that does not hold,
-    # whatever day it bears.
-    statement = {"event": "revoke", "key_id": key_id, "reason": reason, "nonce": uuid4().hex,
-                 "decisions": len(ledger.read_all(ledger.DECISIONS))}  # fmt: skip
-    return _record(seal(statement, KEYRING_TYPE, signers), book)
+    with ledger.held(ledger.DECISIONS):
+        # Signed with it: how many decisions there were. What the key signs beyond that does not
+        # hold, whatever day it bears.
+        statement = {"event": "revoke", "key_id": key_id, "reason": reason, "nonce": uuid4().hex,
+                     "decisions": len(ledger.read_all(ledger.DECISIONS))}  # fmt: skip
+        return _record(seal(statement, KEYRING_TYPE, signers), book)
 
 
 def read_keyring(book: str = KEYS) -> Keyring:

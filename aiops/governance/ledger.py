@@ -214,6 +214,19 @@ def append(
     return record
 
 
+@contextmanager
+def held(book: str = DECISIONS) -> Iterator[None]:
+    """Keep others from adding to a book, so that what is said of it stays true meanwhile.
+
+    Raises
+    ------
+    LedgerError
+        If another program holds the book.
+    """
+    with _locked(book_path(book)):
+        yield
+
+
 def _whole(book: str) -> list[Line]:
     """Return the lines of a book that can be read whole."""
     known = _read(book)

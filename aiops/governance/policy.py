@@ -179,7 +179,7 @@ def read_policy(name: str) -> GatePolicy:
     ['primary', 'fairness', 'audit', 'test-list']
     """
     path = policy_path(name)
-    policy = _parse_policy(_read_yaml(path), where=str(path))
+    policy = parse_policy(_read_yaml(path), where=str(path))
     for item in policy.items:
         if item.check == "document":
             pick(read_kinds().kinds, item.asks["document"], where=f"{path}: {item.id}: document")
@@ -299,7 +299,7 @@ def check_answer(path: Path, run_dir: Path | None) -> dict[str, Any]:
         raise GateError(
             f"{path.name} is not what a gate writes", where=str(path), fix="run `aiops gate` again"
         )
-    policy = _parse_policy(gates["policy_text"], where=str(path))
+    policy = parse_policy(gates["policy_text"], where=str(path))
     dossier = dossier_from(gates["case"]) if gates.get("case") else None
     noted = dict(gates["evaluated"])
     there = evidence_hashes(run_dir, policy.files) if run_dir is not None else {}
@@ -367,7 +367,14 @@ def _item(item: GateItem, answer: Answer) -> dict[str, Any]:
     return told | (more if item.kind != "computed" or item.standards else {})
 
 
-def _parse_policy(content: Any, *, where: str) -> GatePolicy:
+def parse_policy(content: Any, *, where: str) -> GatePolicy:
+    """Read a gate policy from plain values, such as those that an answer holds.
+
+    Raises
+    ------
+    ConfigError
+        If it is none; with every fault.
+    """
     try:
         return GatePolicy.model_validate(content)
     except ValidationError as fault:

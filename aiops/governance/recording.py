@@ -1,12 +1,13 @@
 """Recording a decision: under the lock, held to the rules, and numbered."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from aiops.errors import GateError
 from aiops.governance import dissents, ledger, usecase
 from aiops.governance.documents import file_state
+from aiops.governance.kept_policy import policy_faults
 from aiops.governance.lawful import needed_by, rule_faults, rules_of
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Subject
@@ -122,6 +123,7 @@ def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now
     faults = ["the lifecycle that it names is not kept"] if cycle is None else []
     faults += [f"{statement['case_id']} is {slug}"] if slug != statement["use_case"] else []
     faults += list(rule_faults(statement, mine, cycle)) if cycle is not None else []
+    faults += policy_faults(statement, date.today())
     if earlier and earlier[-1]["created_at"] > now.isoformat(timespec="microseconds"):
         faults.append(f"this clock is behind: {earlier[-1]['id']} bears a later time")
     told = {"minutes": "minutes_sha256", "hazard log": "hazards_sha256"}

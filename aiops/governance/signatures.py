@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.errors import GateError
+from aiops.governance.dissents import kept_at
 from aiops.governance.keyring import DEMO_KEYS, Keyring, Member, book_of, read_keyring
 from aiops.governance.keys import PublicKey
 from aiops.governance.lifecycle import APPROVALS, Grade, Needed, suffices
@@ -59,7 +60,9 @@ def vouch(
     where = f"decide {statement['outcome']} {statement['use_case']}"
     book = book_of(str(statement["use_case"]))
     keys = read_keyring(book) if ring is None else ring
-    against = _dissents(statement, dissents, keys, at, where)
+    # A key that is revoked later does not take back the no that the ledger has.
+    moments = [at if ring else kept_at(one) or at for one in dissents]
+    against = _dissents(statement, list(zip(dissents, moments, strict=True)), keys, where)
     members = _signers(statement, envelope, keys, at, where) if envelope else []
     _require_apart(statement, members, against, needed, where)
     roles = assign([m.roles for m in members], needed.roles)
@@ -250,10 +253,14 @@ def _present(text: str) -> tuple[str, list[str]] | None:
 
 
 def _dissents(
-    statement: Mapping[str, Any], dissents: Sequence[Envelope], ring: Keyring, at: str, where: str
+    statement: Mapping[str, Any],
+    dissents: Sequence[tuple[Envelope, str]],
+    ring: Keyring,
+    where: str,
 ) -> tuple[SignedDissent, ...]:
+    """Return who signed that they do not agree; each dissent comes with its moment."""
     found = []
-    for envelope in dissents:
+    for envelope, at in dissents:
         told = check(envelope, DISSENT_TYPE, ring.public_keys())
         text = str(told.statement.get("text", ""))
         if told.faults or told.statement != dissent_statement(statement, text):

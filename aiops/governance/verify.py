@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ from aiops.governance.books import (
     time_faults,
 )
 from aiops.governance.dissents import lost
+from aiops.governance.kept_policy import policy_faults
 from aiops.governance.keyring import DEMO_KEYS, KEYS, book_of, read_keyring
 from aiops.governance.lawful import grade_faults, needed_by, rule_faults, rules_of
 from aiops.governance.record import DecisionRecord, statement_of
@@ -142,6 +144,23 @@ def verify_ledger(
     )
 
 
+def unreadable() -> LedgerError | None:
+    """Return what keeps the ledger from being read as it should, if anything does."""
+    lines: dict[str, list[ledger.Line]] = {}
+    found: list[Found] = []
+    for book in sorted({*BOOKS, *ledger.books()}):
+        lines[book], faults = ledger.look(book)
+        found += [Found(f"{ledger.book_path(book).name}, line {f.line}", f.what) for f in faults]
+    found += [*form_faults(lines), *_decisions(lines[ledger.DECISIONS])[1]]
+    if not found:
+        return None
+    return LedgerError(
+        f"{found[0].what}; the ledger cannot be read",
+        where=found[0].where,
+        fix="see all that is wrong: aiops ledger verify; then restore the file from a backup",
+    )
+
+
 def _heads_kept(heads: Sequence[str], lines: dict[str, list[ledger.Line]]) -> Iterator[Found]:
     sums = {line.sha256 for told in lines.values() for line in told}
     for head in heads:
@@ -158,7 +177,7 @@ def _decisions(lines: list[ledger.Line]) -> tuple[list[Decided], list[Found]]:
         try:
             decided.append(Decided(DecisionRecord.model_validate(line.record), line.sha256))
         except ValidationError as fault:
-            name = str(line.record.get("id") or f"line {number}")
+            name = str(line.record.get("id") or f"{ledger.DECISIONS}.jsonl, line {number}")
             unread.append(Found(name, f"is no decision: {first_error(fault)}"))
     return decided, unread
 
@@ -234,6 +253,10 @@ def _rule_faults(record: DecisionRecord, earlier: list[ledger.Record]) -> Iterat
         return
     yield from rule_faults(told, earlier, cycle)
     yield from grade_faults(told, cycle)
+    with suppress(ValueError):  # a line without a day is told as such
+        # Months are counted by the calendar of the place where it was decided: a day of slack.
+        day = datetime.fromisoformat(record.created_at).date() + timedelta(days=1)
+        yield from policy_faults(told, day)
 
 
 def _signature_faults(record: DecisionRecord, line: ledger.Line) -> Iterator[str]:

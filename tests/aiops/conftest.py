@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from aiops.governance import basis
+from aiops.governance.policy import policy_sha256, read_policy
+
 CONFIG: dict[str, Any] = {
     "kind": "experiment",
     "use_case": "chest-effusion",
@@ -217,3 +220,48 @@ def gaps_of(target: str, metric: str, facts: Facts) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     exploratory = frame.assign(metric="brier", verdict="", prespecified=False)
     return pd.concat([frame, exploratory] if facts.attributes else [frame.iloc[:0]])
+
+
+MADE_UP = {
+    "outcome": "pass",
+    "file": "",
+    "value": "made for a test",
+    "figures": [],
+    "threshold": "",
+    "reason": "",
+    "would_decide": "bring it",
+}
+
+
+@pytest.fixture
+def answer_gates(monkeypatch):
+    """Let every step's gate answer pass, but for the items that are named undecided."""
+
+    def answer(*undecided: str) -> None:
+        def answered(step, case, run_dir):
+            policy = read_policy(step.policy)
+            checks = dict.fromkeys(undecided, "document") | {i.id: i.check for i in policy.items}
+            open_items = {n: {"outcome": "undecided", "reason": "not there"} for n in undecided}
+            return {
+                "policy": step.policy,
+                "policy_version": policy.version,
+                "policy_sha256": policy_sha256(policy),
+                "policy_text": policy.model_dump(mode="json"),
+                "valid_months": policy.valid_months,
+                "outcome": "undecided" if undecided else "pass",
+                "items": [
+                    {**MADE_UP, "id": n, "check": check, **open_items.get(n, {})}
+                    for n, check in checks.items()
+                ],
+                "evaluated": {},
+            }
+
+        monkeypatch.setattr(basis, "answered", answered)
+
+    return answer
+
+
+@pytest.fixture
+def made_up():
+    """Tell whether the evidence of a decision is that of `answer_gates`."""
+    return lambda evidence: all(item["value"] == MADE_UP["value"] for item in evidence)

@@ -286,3 +286,13 @@ def test_a_ledger_that_does_not_read_is_not_shown(client, rejected):
     ledger.append(lambda earlier: {"id": "DEC-2026-0002", "case_id": "UC-0001"})
     with pytest.raises(LedgerError, match="does not read as a decision"):
         tracking.project_all()
+
+
+def test_a_ledger_that_does_not_hold_together_is_not_shown(client, rejected):
+    path = ledger.book_path(ledger.USE_CASES)
+    path.write_text(path.read_text().replace("Stroke service", "Nobody"))
+    client.delete_run(rejected)
+    with pytest.raises(LedgerError, match="line 1: the line was edited") as caught:
+        tracking.project_all()
+    assert "is not shown in MLflow" in caught.value.what
+    assert client.get_run(rejected).info.lifecycle_stage == "deleted"

@@ -7,7 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from aiops.cli import SECTIONS, cli
+from aiops.cli import SECTIONS, cli, main
+from aiops.governance import ledger, usecase
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 
@@ -171,3 +172,26 @@ def test_a_stage_too_early_is_answered_with_the_command_of_this_very_run(tmp_pat
     told = aiops("gate", config, "split.seed=5", home=tmp_path / "home")
     assert told.returncode == 2
     assert f"fix:   aiops evaluate {config} split.seed=5 " in told.stderr
+
+
+@pytest.mark.parametrize("words", [("usecase", "list"), ("usecase", "show", "ct"), ("revisit",)])
+@pytest.mark.parametrize("book", ["use_cases", "decisions", "conditions"])
+def test_a_line_that_somebody_wrote_by_hand_is_named(home, monkeypatch, capsys, book, words):
+    usecase.submit("ct", "CT of the head")
+    ledger.append(lambda earlier: {"slug": "by-hand", "at": "today"}, book)
+    monkeypatch.setattr(sys, "argv", ["aiops", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert told.startswith("LedgerError: is no ")
+    assert f"where: {book}.jsonl, line {2 if book == 'use_cases' else 1}" in told
+    assert "fix:   see all that is wrong: aiops ledger verify" in told
+
+
+def test_a_fault_of_the_program_itself_is_told_whole(home, monkeypatch):
+    usecase.submit("ct", "CT of the head")
+    monkeypatch.setattr(sys, "argv", ["aiops", "usecase", "list"])
+    monkeypatch.setattr(usecase, "list_use_cases", lambda: {}["no such key"])
+    with pytest.raises(KeyError):
+        main()

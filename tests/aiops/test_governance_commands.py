@@ -9,33 +9,23 @@ from click.testing import CliRunner
 from aiops import tracking
 from aiops.cli import cli
 from aiops.errors import AiopsError
-from aiops.governance import basis, ledger
+from aiops.governance import ledger
 from aiops.governance.keyring import found
 from aiops.governance.keys import new_key, open_key
 
 PASSPHRASE = "three odd herons"
 SOON = date.today() + timedelta(days=30)
-GATES = {
-    "policy_version": "1.0.0",
-    "policy_sha256": "7" * 64,
-    "valid_months": 12,
-    "outcome": "pass",
-    "items": [],
-    "evaluated": {},
-}
 
 
 @pytest.fixture
-def aiops(home, monkeypatch):
+def aiops(home, monkeypatch, answer_gates):
     """Run a command without a store; what is shown is tested with the store itself."""
     monkeypatch.setenv("AIOPS_PASSPHRASE", PASSPHRASE)
     monkeypatch.setattr(tracking, "check_connection", lambda: None)
     monkeypatch.setattr(tracking, "log_use_case", lambda case: "")
     monkeypatch.setattr(tracking, "project_all", lambda **_: [])
     monkeypatch.setattr(tracking, "projection_faults", list)
-    monkeypatch.setattr(
-        basis, "answered", lambda step, case, run_dir: {**GATES, "policy": step.policy}
-    )
+    answer_gates()
 
     def run(*words, code=0):
         done = CliRunner().invoke(cli, [str(word) for word in words])

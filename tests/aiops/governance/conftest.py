@@ -8,19 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
 from aiops.files import write_json, write_text
-from aiops.governance import basis, ledger, redraft, usecase
+from aiops.governance import ledger, redraft, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.keyring import DEMO_KEYS, KEYS, found
 from aiops.governance.keys import KeyPair, PublicKey
 from aiops.governance.lifecycle import read_lifecycle
-from aiops.governance.policy import evaluate_gate, policy_sha256, read_policy
-
-GATES = {
-    "policy_version": "1.0.0",
-    "outcome": "pass",
-    "items": [],
-    "evaluated": {},
-}
+from aiops.governance.policy import evaluate_gate, read_policy
 
 
 def key_of(person: str, *, is_demo: bool = False) -> KeyPair:
@@ -68,20 +61,17 @@ def gated_run(make_run):
 
 
 @pytest.fixture
-def open_gates(monkeypatch):
-    """Every step's gate passes, without an item that was asked."""
+def open_gates(monkeypatch, answer_gates, made_up):
+    """Every step's gate passes, whatever its items ask."""
 
-    def passed(step, case, run_dir):
-        policy = read_policy(step.policy)
-        said = {"policy": step.policy, "policy_sha256": policy_sha256(policy)}
-        return {**GATES, **said, "valid_months": policy.valid_months}
-
-    monkeypatch.setattr(basis, "answered", passed)
+    answer_gates()
     answers_gone = redraft._answers_gone
     monkeypatch.setattr(
         redraft,
         "_answers_gone",
-        lambda statement, run: answers_gone(statement, run) if statement["evidence"] else [],
+        lambda statement, run: (
+            [] if made_up(statement["evidence"]) else answers_gone(statement, run)
+        ),
     )
 
 

@@ -3,32 +3,18 @@ from datetime import date, timedelta
 import pytest
 
 from aiops.errors import ConfigError, DataError, GateError
-from aiops.governance import basis, ledger, usecase
+from aiops.governance import ledger, usecase
 from aiops.governance.conditions import close, standing_of
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.documents import add_document, bytes_path
 
-GATES = {
-    "policy_version": "1.0.0",
-    "policy_sha256": "7" * 64,
-    "valid_months": 12,
-    "outcome": "undecided",
-    "items": [
-        {"id": "dpia", "check": "document", "outcome": "undecided", "reason": "not there",
-         "would_decide": "the assessment", "file": "", "value": "", "threshold": "",
-         "figures": []},
-    ],
-    "evaluated": {},
-}  # fmt: skip
 SOON = date.today() + timedelta(days=30)
 
 
 @pytest.fixture
-def approved(stand, monkeypatch):
+def approved(stand, answer_gates):
     """A case approved at G0 with two conditions."""
-    monkeypatch.setattr(
-        basis, "answered", lambda step, case, run_dir: {**GATES, "policy": step.policy}
-    )
+    answer_gates("dpia")
     stand("triage")
     return approve("G0")
 
@@ -105,12 +91,9 @@ def test_what_is_brought_says_something(approved, paper, tmp_path):
     assert ledger.read_all(ledger.CONDITIONS) == []
 
 
-def test_the_check_of_the_item_is_asked_again(stand, paper, monkeypatch):
+def test_the_check_of_the_item_is_asked_again(stand, paper, answer_gates):
     stand("feasibility")
-    gates = {**GATES, "items": [{**GATES["items"][0], "id": "dpia-screening"}]}
-    monkeypatch.setattr(
-        basis, "answered", lambda step, case, run_dir: {**gates, "policy": step.policy}
-    )
+    answer_gates("dpia-screening")
     said = {"gate": "G1", "rationale": "Go on.", "by": "Board"}
     asked = [f"dpia-screening: bring it; Dr Okafor; {SOON}"]
     record_decision(propose("approve-with-conditions", "ct-triage", conditions=asked, **said))

@@ -1,4 +1,5 @@
 import json
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -173,6 +174,15 @@ def test_a_run_of_another_use_case_is_refused(gated, make_run):
     other = make_run(use_case="other-case")
     fault = refused("approve", ConfigError, run_dir=other)
     assert "this run belongs to 'other-case'" in fault.what
+
+
+def test_a_run_that_lies_elsewhere_is_refused(gated, tmp_path):
+    folder = gated()
+    other = tmp_path / "copied" / folder.name
+    shutil.copytree(folder, other)
+    fault = refused("approve", ConfigError, run_dir=other)
+    assert fault.what == "this run does not lie where the runs of its case lie"
+    assert fault.fix == f"name a folder of {folder.parent}"
 
 
 def test_an_unregistered_use_case_cannot_be_approved(make_run):

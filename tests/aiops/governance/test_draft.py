@@ -168,6 +168,17 @@ def test_a_dissent_from_what_nobody_signed_is_kept_with_its_signature(drafted, r
     assert [one for one in found if one.where == record.id] == []
 
 
+def test_a_no_stands_though_the_key_is_revoked_before_it_is_recorded(drafted, ring):
+    sign_draft(drafted, ring["chair"], dissent="Too few women were read.")
+    revoke(ring["chair"].public.key_id, "left the trust", [ring["cso"], ring["ai lead"]])
+    for role in G2:
+        sign_draft(drafted, ring[role])
+    record = record_signed(drafted)
+    assert [d.person for d in record.signed_dissent] == ["Dr Chair"]
+    found = verify_ledger(projection=False).found
+    assert [one for one in found if one.where == record.id] == []
+
+
 def test_who_dissents_is_missing_for_it(drafted, ring):
     sign_draft(drafted, ring["cso"], dissent="No.")
     for role in G2[1:]:

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from aiops.errors import ConfigError, GateError
-from aiops.governance import ledger
+from aiops.errors import ConfigError, GateError, LedgerError
+from aiops.governance import keyring, ledger
 from aiops.governance.keyring import (
     DEMO_KEYS,
     KEYS,
@@ -105,6 +105,23 @@ def test_a_revoked_key_signs_no_more_and_does_not_come_back(ring, make):
     member = next(m for m in read_keyring().members if m.key.person == "Ana")
     assert member.in_force(member.since)
     assert not member.in_force(member.until)
+
+
+def test_no_decision_comes_between_the_count_of_decisions_and_the_revocation(ring, monkeypatch):
+    lee, cho = ring
+    monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.1)
+    told, seal = [], keyring.seal
+
+    def meanwhile(*said):
+        with pytest.raises(LedgerError) as caught:
+            ledger.append(lambda earlier: {"id": "DEC-2026-0001"})
+        told.append(caught.value.what)
+        return seal(*said)
+
+    monkeypatch.setattr(keyring, "seal", meanwhile)
+    revoke(cho.public.key_id, "lost", [lee, cho])
+    assert told == ["another program has held the ledger for 0 s"]
+    assert ledger.read_all() == []
 
 
 def test_a_revocation_needs_two_and_a_reason(ring):

@@ -15,6 +15,7 @@ from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle, lifecycl
 from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.people import is_same
+from aiops.governance.policy import read_policy
 from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, seal
@@ -126,6 +127,36 @@ def test_a_quorum_that_a_record_gives_itself_is_found(ring, stand):
         "it asks for the names of secretary, and by the lifecycle cso, clinical lead, quality "
         "manager" in told()
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"expires_at": "2999-01-01"}, "it stands until 2999-01-01, and its policy lets an"),
+        ({"expires_at": None}, "it stands until nobody says when, and its policy lets an"),
+        ({"policy_sha256": "1" * 64}, "nobody kept the policy gate_G0 that it says"),
+        ({"policy_version": "9.9.9"}, "it says version 9.9.9 of a policy"),
+        ({"evidence": []}, "its gate asks for "),
+    ],
+)
+def test_an_unsigned_approval_is_held_to_the_policy_of_its_gate(home, stand, changes, words):
+    stand("triage")
+    record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    assert told() == []
+    forged(**changes)
+    assert any(one.startswith(words) for one in told()), told()
+
+
+def test_a_policy_that_was_changed_since_is_kept_with_the_decision(home, stand, monkeypatch):
+    stand("triage")
+    record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    policy = read_policy("gate_G0")
+    later = policy.model_copy(update={"version": "99.0.0"})
+    monkeypatch.setattr("aiops.governance.kept_policy.read_policy", lambda name: later)
+    assert told() == []
+    [kept] = (home / "ledger" / "policies").iterdir()
+    kept.write_text(kept.read_text().replace('"valid_months": ', '"valid_months": 9'))
+    assert told() == ["nobody kept the policy gate_G0 that it says its gate was asked by"]
 
 
 def test_a_key_that_was_revoked_signs_no_later_line_whatever_day_it_bears(ring, stand, people):
