@@ -193,28 +193,35 @@ def condition_command() -> None:
 
 _case = click.argument("use_case", metavar="CASE")
 _condition = click.argument("condition", metavar="CONDITION")
-_by = click.option("--by", required=True, help="Who says so.")
+_by = click.option("--by", default="", help="Who says so; with --key, its owner.")
 _evidence = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @condition_command.command(
     "met",
-    epilog="Example: aiops condition met wrist-fracture C1 --evidence audit.pdf --by 'Dr Okafor'",
+    epilog="Example: aiops condition met wrist-fracture C1 --evidence audit.pdf --key lee.key.pem",
 )
 @_case
 @_condition
 @click.option("--evidence", required=True, type=_evidence, help="What was brought.")
 @_by
+@click.option("--key", type=_evidence, help="Private key of who says so.")
 @json_option
-def met_command(use_case: str, condition: str, evidence: Path, by: str, as_json: bool) -> None:
+def met_command(
+    use_case: str, condition: str, evidence: Path, by: str, key: Path | None, as_json: bool
+) -> None:
     """Record that CONDITION (C1) of CASE was met, and keep what was brought.
 
     Where the gate has a check of the item, it is asked again, and a check that does not pass
-    refuses. A condition that was met or given up stays so: a new approval asks anew.
+    refuses. A condition of a signed approval is met when somebody who fills a role of it signs so,
+    and not the one who owed it. What was met or given up stays so: a new approval asks anew.
     """
+    from aiops.commands.decide import opened
     from aiops.governance.conditions import close
 
-    _show(close("met", use_case, condition, by=by, evidence=evidence), as_json=as_json)
+    [pair] = opened((key,)) if key is not None else [None]
+    case = close("met", use_case, condition, by=by, evidence=evidence, key=pair)
+    _show(case, as_json=as_json)
 
 
 @condition_command.command(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aiops.governance import dissents, documents, ledger
 from aiops.governance.bundle import RELEASES
+from aiops.governance.closings import signature_fault
 from aiops.governance.documents import Document, file_state
 from aiops.governance.keyring import DEMO_KEYS, KEYS
 from aiops.governance.ledger import CONDITIONS, DECISIONS, USE_CASES, Line
@@ -235,6 +236,8 @@ def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Fou
         closed.add((event.decision, event.condition))
         if event.event == "met" and not event.evidence_sha256:
             yield Found(where, "it names nothing that was brought")
+        if fault := signature_fault(record.to_json(), line):
+            yield Found(where, fault)
 
 
 def paper_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Found]:

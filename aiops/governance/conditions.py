@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiops.config import Config
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
+from aiops.governance.closings import counted, needs_key, seal_closing, signature_fault
 from aiops.lookup import pick
 
 if TYPE_CHECKING:
+    from aiops.governance.keys import KeyPair
     from aiops.governance.usecase import UseCase
 
 Event = Literal["met", "lapse"]
@@ -113,7 +115,13 @@ def _is_answered(item: str, step: str, later: Sequence[Mapping[str, Any]]) -> bo
 
 
 def close(
-    event: Event, use_case: str, condition: str, *, by: str, evidence: Path | None = None
+    event: Event,
+    use_case: str,
+    condition: str,
+    *,
+    by: str = "",
+    evidence: Path | None = None,
+    key: "KeyPair | None" = None,
 ) -> "UseCase":
     """Record that a condition was met, with what was brought, or that it was given up.
 
@@ -129,12 +137,14 @@ def close(
         Who says so.
     evidence : Path, optional
         The file that was brought; its bytes are kept by their SHA-256.
+    key : KeyPair, optional
+        Key of who says so. A condition of a signed approval is met by it alone.
 
     Raises
     ------
     GateError
-        If it was closed before, what was brought is missing, or the gate's own check of the item,
-        asked again, does not pass.
+        If it was closed before, what was brought is missing, the gate's own check of the item,
+        asked again, does not pass, or a signature is missing or does not count.
     ConfigError
         If there is no such condition, or nobody is named.
     DataError
@@ -144,7 +154,8 @@ def close(
     from aiops.governance.usecase import find
 
     case = find(use_case)
-    if not by.strip():
+    by = by.strip() or (key.public.person if key is not None else "")
+    if not by:
         raise ConfigError("somebody says so", where=f"condition {event}", fix="add --by NAME")
     known = {c.id: c for c in case.conditions}
     known |= {f"{c.decision}/{c.id}": c for c in case.conditions if "/" not in c.id}
@@ -162,13 +173,21 @@ def close(
             where=where,
             fix="name the file: --evidence FILE",
         )
-    _require_open(told, ledger.read_all(ledger.CONDITIONS), where)
-    answered = _answered(told, case, where) if event == "met" else ""
+    record = next(r for r in ledger.read_all() if r["id"] == told.decision)
+    _require_open(told, where)
+    if key is None and needs_key(record, event):
+        raise GateError(
+            f"{told.decision} was signed, so somebody must sign that {told.id} is met",
+            where=where,
+            fix=f"add --key KEY of who fills a role of it; {told.owner}, who owed it, does not "
+            "count",
+        )
+    answered = _answered(told, record, case, where) if event == "met" else ""
     sha256 = keep_bytes(evidence) if evidence is not None else ""
 
-    def next_event(earlier: list[ledger.Record]) -> ledger.Record:
-        _require_open(told, earlier, where)
-        return {
+    def next_event(earlier: list[ledger.Record]) -> ledger.Line:
+        _require_open(told, where)
+        said = {
             "event": event,
             "case_id": case.id,
             "decision": told.decision,
@@ -176,16 +195,21 @@ def close(
             "evidence": evidence.name if evidence else "",
             "evidence_sha256": sha256,
             "answered": answered,
-            "by": by.strip(),
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "by": by,
+            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
         }
+        line = ledger.Line(said, seal_closing(said, key) if key is not None else {})
+        if fault := signature_fault(record, line):
+            raise GateError(fault, where=where, fix="see who may sign: aiops keys list")
+        return line
 
     ledger.append(next_event, ledger.CONDITIONS)
     return find(case.id)
 
 
-def _require_open(told: Standing, events: Sequence[Mapping[str, Any]], where: str) -> None:
+def _require_open(told: Standing, where: str) -> None:
     mine = (told.decision, told.id.rpartition("/")[2])
+    events = counted(ledger.read_all())
     same = [event for event in events if (event["decision"], event["condition"]) == mine]
     if same:
         word = {"met": "met", "lapse": "given up"}[same[-1]["event"]]
@@ -197,7 +221,7 @@ def _require_open(told: Standing, events: Sequence[Mapping[str, Any]], where: st
         )
 
 
-def _answered(told: Standing, case: "UseCase", where: str) -> str:
+def _answered(told: Standing, record: Mapping[str, Any], case: "UseCase", where: str) -> str:
     """Ask the gate's own check of the item again, where the decision names one it still asks.
 
     Returns
@@ -212,7 +236,6 @@ def _answered(told: Standing, case: "UseCase", where: str) -> str:
     """
     from aiops.governance.gates import ask
 
-    record = next(r for r in ledger.read_all() if r["id"] == told.decision)
     kinds = {c["id"]: c["evidence_kind"] for c in record["conditions"]}
     named = ANSWERED.fullmatch(kinds[told.id.rpartition("/")[2]])
     if named is None:

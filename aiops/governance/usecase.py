@@ -17,6 +17,7 @@ from aiops.errors import ConfigError
 from aiops.files import read_json
 from aiops.governance import ledger
 from aiops.governance.blanks import is_blank, names_nobody
+from aiops.governance.closings import counted
 from aiops.governance.conditions import Standing, standing_of
 from aiops.governance.lawful import came_from, now_called
 from aiops.governance.lifecycle import APPROVALS, FIRST, State, read_lifecycle
@@ -211,7 +212,7 @@ def edit(slug_or_id: str, *, by: str, **changes: Any) -> UseCase:
 def list_use_cases() -> list[UseCase]:
     """Return every registered use case, the oldest first."""
     decisions = ledger.read_all()
-    closings = ledger.read_all(ledger.CONDITIONS)
+    closings = counted(decisions)
     entries = ledger.read_all(ledger.USE_CASES)
     edits = [entry for entry in entries if entry.get("event") == "edit"]
     return [

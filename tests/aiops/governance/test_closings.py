@@ -1,0 +1,129 @@
+"""A condition of a signed approval is met by a signature, and not by a name that somebody types."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from aiops.errors import GateError
+from aiops.governance import ledger, usecase
+from aiops.governance.closings import seal_closing
+from aiops.governance.conditions import close
+from aiops.governance.decision import propose, record_decision
+from aiops.governance.keyring import enrol, revoke
+from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.verify import verify_ledger
+
+SOON = date.today() + timedelta(days=30)
+ROLES = read_lifecycle().step("G2").roles
+
+
+@pytest.fixture
+def signed(ring, stand, answer_gates):
+    """A case approved at G2 by signatures, with three conditions."""
+    answer_gates("dpia")
+    stand("planned")
+    said = {"gate": "G2", "rationale": "Go on.", "by": "Board", "author": "Ana"}
+    asked = [f"general: tell; Dr Cso; {SOON}", f"general: train; Ana; {SOON}"]
+    asked += [f"dpia: bring it; Dr Cso; {SOON}"]
+    return record_decision(
+        propose("approve-with-conditions", "ct-triage", conditions=asked, **said),
+        [ring[role] for role in ROLES],
+    )
+
+
+@pytest.fixture
+def paper(tmp_path):
+    path = tmp_path / "dpia.pdf"
+    path.write_bytes(b"assessed")
+    return path
+
+
+def meet(paper, condition="C2", **said):
+    return close("met", "ct-triage", condition, evidence=paper, **said)
+
+
+def told():
+    found = verify_ledger(projection=False).found
+    return [one.line() for one in found if one.where.startswith("conditions")]
+
+
+def standing():
+    return [c.status for c in usecase.find("ct-triage").conditions][:2]
+
+
+def test_a_role_of_the_approval_signs_that_it_is_met(signed, paper, ring):
+    case = meet(paper, key=ring["cso"])
+    assert (case.conditions[1].status, case.conditions[1].closed_by) == ("met", "Dr Cso")
+    assert told() == []
+    with pytest.raises(GateError, match=r"C2 of DEC-.* is closed: met, .*, by Dr Cso"):
+        meet(paper, key=ring["clinical lead"])
+
+
+def test_a_name_is_not_enough(signed, paper):
+    with pytest.raises(GateError, match=f"{signed.id} was signed, so somebody must sign") as caught:
+        meet(paper, by="Ana")
+    assert "Ana, who owed it, does not count" in caught.value.fix
+    assert ledger.read_all(ledger.CONDITIONS) == []
+
+
+def test_it_is_given_up_by_a_name(signed):
+    assert close("lapse", "ct-triage", "C2", by="Ana").conditions[1].status == "lapsed"
+    assert told() == []
+
+
+def test_who_may_not_sign_is_refused(signed, paper, ring, new_key):
+    for condition, key, words in [
+        ("C1", ring["cso"], "Dr Cso owed it, and cannot say alone that it is met"),
+        ("C2", ring["chair"], "Dr Chair is none of: "),
+        ("C2", new_key("Dr Cso"), "signed by a key that nobody enrolled"),
+    ]:
+        with pytest.raises(GateError, match=words):
+            meet(paper, condition, key=key)
+    with pytest.raises(GateError, match="it names Ana, and Dr Cso signed it"):
+        meet(paper, by="Ana", key=ring["cso"])
+    revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
+    with pytest.raises(GateError, match="the key of Dr Cso was not in force"):
+        meet(paper, key=ring["cso"])
+    assert ledger.read_all(ledger.CONDITIONS) == []
+
+
+def forged(case, key=None, at="2026-12-01T00:00:00.000000+00:00", **changes):
+    """Write a closing into the book as somebody would who has the disk."""
+    event = {
+        "event": "met", "case_id": case.case_id, "decision": case.id, "condition": "C2",
+        "evidence": "dpia.pdf", "evidence_sha256": "0" * 64, "answered": "", "by": "Dr Cso",
+        "at": at,
+    }  # fmt: skip
+    more = seal_closing(event, key) if key is not None else {}
+    ledger.append(lambda earlier: ledger.Line({**event, **changes}, more), ledger.CONDITIONS)
+
+
+def test_an_unsigned_line_closes_nothing_and_is_told(signed, paper, ring):
+    forged(signed)
+    assert standing() == ["open", "open"]
+    assert any(f"{signed.id} was signed, and nobody signed that C2 is met" in s for s in told())
+    assert meet(paper, key=ring["cso"]).conditions[1].status == "met"
+
+
+def test_a_signature_on_another_line_closes_nothing_and_is_told(signed, ring):
+    forged(signed, ring["cso"], by="Dr Chair")
+    assert standing() == ["open", "open"]
+    assert any("what was signed is not what the line says" in line for line in told())
+
+
+def test_a_key_enrolled_later_closes_nothing_before(signed, ring, new_key):
+    late = new_key("Dr Late")
+    enrol(late.public, ["cso"], [ring["chair"], ring["ai lead"]])
+    forged(signed, late, at="2020-01-01T00:00:00.000000+00:00")
+    assert standing() == ["open", "open"]
+    assert any("the key of Dr Late was not in force" in line for line in told())
+
+
+def test_an_attested_approval_is_closed_by_a_name(stand, answer_gates, paper, tmp_path):
+    answer_gates("dpia")
+    stand("triage")
+    said = {"gate": "G0", "rationale": "Go on.", "by": "Board"}
+    asked = [f"general: train; Ana; {SOON}", f"dpia: bring it; Dr Okafor; {SOON}"]
+    record_decision(propose("approve-with-conditions", "ct-triage", conditions=asked, **said))
+    assert meet(paper, "C1", by="Ana").conditions[0].status == "met"
+    assert told() == []
