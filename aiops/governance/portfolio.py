@@ -29,7 +29,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 """Columns of the board and the states of the lifecycle in each, in their order."""
 
 SOON_DAYS = 90
-"""A date that lies further off is not listed as due."""
+"""A date that lies further off is counted, and not listed as due."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Project:
         What is red: a lapsed approval, overdue conditions.
     review_by : str
         The day by which it is looked at again, however far off; empty where none was set.
+    approved_until : str
+        The day from which its approval has lapsed; empty where none is in force.
+    conditions_open, conditions_due : int, str
+        Conditions that nobody has met yet, and the day of the first.
     """
 
     id: str
@@ -72,6 +76,9 @@ class Project:
     compute_hours: float | None
     warnings: tuple[str, ...]
     review_by: str = ""
+    approved_until: str = ""
+    conditions_open: int = 0
+    conditions_due: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,13 @@ class Due:
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Every project, what is due, and how often each reason was given."""
+    """Every project, what is due soon and later, and how often each reason was given."""
 
     made_on: date
     head: str
     projects: tuple[Project, ...]
     due: tuple[Due, ...]
+    later: tuple[Due, ...]
     reasons: tuple[tuple[str, tuple[str, ...]], ...]
     again: tuple[str, ...]
 
@@ -116,7 +124,8 @@ class Portfolio:
             "made_on": self.made_on.isoformat(),
             "ledger_head": self.head,
             "projects": [asdict(project) for project in self.projects],
-            "due": [{**asdict(d), "day": d.day.isoformat()} for d in self.due],
+            "due": [_due_dict(d) for d in self.due],
+            "due_later": [_due_dict(d) for d in self.later],
             "reasons": {reason: list(cases) for reason, cases in self.reasons},
             "could_be_tried_again": list(self.again),
         }
@@ -145,11 +154,14 @@ def read_portfolio(today: date | None = None) -> Portfolio:
     cases = list_use_cases()
     records = [DecisionRecord.model_validate(record) for record in ledger.read_all()]
     again = [r for r in revisit(today=day) if r.could_be_reopened]
+    due = sorted(_due(cases, day), key=lambda due: (due.day, due.case))
+    soon = [d for d in due if d.is_overdue or (d.day - day).days <= SOON_DAYS]
     return Portfolio(
         made_on=day,
         head=ledger.head(),
         projects=tuple(_project(c, [r for r in records if r.case_id == c.id], day) for c in cases),
-        due=tuple(sorted(_due(cases, day), key=lambda due: (due.day, due.case))),
+        due=tuple(soon),
+        later=tuple(d for d in due if d not in soon),
         reasons=_reasons(cases),
         again=tuple(f"{r.case.id} {r.case.slug} ({r.case.state})" for r in again),
     )
@@ -187,6 +199,8 @@ def _project(case: UseCase, records: list[DecisionRecord], day: date) -> Project
     last = records[-1] if records else None
     staff = [r.effort.staff_days for r in records if r.effort.staff_days is not None]
     lessons = dict.fromkeys(lesson.text for r in records for lesson in r.lessons)
+    days = sorted(c.due.isoformat() for c in case.conditions if c.status == "open")
+    in_use = not case.is_closed and case.state not in SET_ASIDE and not case.is_lapsed
     return Project(
         id=case.id,
         slug=case.slug,
@@ -206,6 +220,9 @@ def _project(case: UseCase, records: list[DecisionRecord], day: date) -> Project
         compute_hours=_compute_hours(case, records),
         warnings=tuple(case.warnings),
         review_by=case.review_by or "",
+        approved_until=(case.expires_at or "") if in_use else "",
+        conditions_open=len(days),
+        conditions_due=days[0] if days else "",
     )
 
 
@@ -242,7 +259,11 @@ def _due(cases: Iterable[UseCase], day: date) -> list[Due]:
             has_lapsed = when <= day  # an approval holds until the day before its last
             what = f"approval {case.approved_by} {'lapsed' if has_lapsed else 'lapses'}"
             found.append(Due(when, what, owner, name, has_lapsed))
-    return [due for due in found if due.is_overdue or (due.day - day).days <= SOON_DAYS]
+    return found
+
+
+def _due_dict(due: Due) -> dict[str, Any]:
+    return {**asdict(due), "day": due.day.isoformat()}
 
 
 def _reasons(cases: Iterable[UseCase]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -85,10 +85,26 @@ def test_the_board_says_where_each_project_stands_why_and_for_how_long(full):
     assert found.reasons[0] == ("R01 INSUFFICIENT_DATA", ("wrist",))
     text = words(portfolio_html(found))
     assert "rejected for 30 days" in text
-    assert "Why: R01 INSUFFICIENT_DATA, R08 VENDOR_DUPLICATE" in text
+    assert "Why: R01 insufficient data, R08 vendor duplicate" in text
     assert "6.5 staff days and 0 hours of computing are recorded" in text
     assert "for 3 of 4 projects nobody recorded staff days" in text
     assert "Owner: nobody named" in text
+
+
+def test_a_card_says_until_when_and_what_is_open_and_far_off_days_are_counted(full):
+    conditions = [condition(1, TODAY + timedelta(days=200))]
+    approve("skin", expires=TODAY + timedelta(days=300), conditions=conditions)
+    found = read_portfolio()
+    card = next(p for p in found.projects if p.slug == "skin")
+    assert (card.conditions_open, card.conditions_due) == (1, str(TODAY + timedelta(days=200)))
+    assert [(d.day - TODAY).days for d in found.later] == [200, 300]
+    text = words(portfolio_html(found))
+    assert (
+        f"Approved until {card.approved_until} 1 condition open, by {card.conditions_due}" in text
+    )
+    assert f"Further off than 90 days: 2, the next on {card.conditions_due} (UC-0004 skin," in text
+    lapsed = next(p for p in found.projects if p.slug == "chest")
+    assert lapsed.approved_until == ""
 
 
 def test_what_is_late_is_red_and_says_so(full):
@@ -101,8 +117,8 @@ def test_what_is_late_is_red_and_says_so(full):
     ]
     page = portfolio_html(found)
     assert '<span class="red">OVERDUE: 2.</span>' in page
-    assert page.count('<td class="red">OVERDUE</td>') == 2
-    assert page.count("<td>due</td>") == 2
+    assert page.count('<td data-name="Status" class="red">OVERDUE</td>') == 2
+    assert page.count('<td data-name="Status">due</td>') == 2
     text = words(page)
     assert "approval DEC-" in text
     assert "lapsed Radiology UC-0002 chest OVERDUE" in text
