@@ -172,13 +172,13 @@ def main() -> None:
         )
         click.echo(f"{type(error).__name__}: {fault}", err=True)
         code = fault.exit_code
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError) as e:
         from aiops.governance.verify import unreadable
 
         broken = unreadable()  # a line that somebody wrote by hand is no fault of the program
         if broken is None:
             raise
-        click.echo(f"{type(broken).__name__}: {broken}", err=True)
+        click.echo(f"{type(broken).__name__}: {broken}\n  met by: {type(e).__name__}", err=True)
         code = broken.exit_code
     except click.exceptions.Abort:
         click.echo("stopped; what was finished is kept, run the command again to go on", err=True)

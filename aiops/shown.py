@@ -133,7 +133,7 @@ def require_sound() -> None:
         With the first fault of the first such book.
     """
     for book in ledger.books():
-        if faults := ledger.verify(book):
+        if faults := ledger.broken(book):
             raise LedgerError(
                 f"line {faults[0].line}: {faults[0].what}; a ledger that does not hold is not "
                 "shown in MLflow",

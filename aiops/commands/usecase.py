@@ -195,6 +195,7 @@ _case = click.argument("use_case", metavar="CASE")
 _condition = click.argument("condition", metavar="CONDITION")
 _by = click.option("--by", default="", help="Who says so; with --key, its owner.")
 _evidence = click.Path(exists=True, dir_okay=False, path_type=Path)
+_signer = click.option("--key", type=_evidence, help="Private key of who says so.")
 
 
 @condition_command.command(
@@ -205,7 +206,7 @@ _evidence = click.Path(exists=True, dir_okay=False, path_type=Path)
 @_condition
 @click.option("--evidence", required=True, type=_evidence, help="What was brought.")
 @_by
-@click.option("--key", type=_evidence, help="Private key of who says so.")
+@_signer
 @json_option
 def met_command(
     use_case: str, condition: str, evidence: Path, by: str, key: Path | None, as_json: bool
@@ -231,17 +232,27 @@ def met_command(
 @_condition
 @click.option("--evidence", type=_evidence, help="Why, if it is written down.")
 @_by
+@_signer
 @json_option
 def lapse_command(
-    use_case: str, condition: str, evidence: Path | None, by: str, as_json: bool
+    use_case: str,
+    condition: str,
+    evidence: Path | None,
+    by: str,
+    key: Path | None,
+    as_json: bool,
 ) -> None:
     """Record that CONDITION of CASE will not be met: nothing is released then.
 
-    This is final: only a new approval asks anew.
+    This is final: only a new approval at the same step asks anew. Of a signed approval, somebody
+    in the ring signs it.
     """
+    from aiops.commands.decide import opened
     from aiops.governance.conditions import close
 
-    _show(close("lapse", use_case, condition, by=by, evidence=evidence), as_json=as_json)
+    [pair] = opened((key,)) if key is not None else [None]
+    case = close("lapse", use_case, condition, by=by, evidence=evidence, key=pair)
+    _show(case, as_json=as_json)
 
 
 def _show(case: "UseCase", *, as_json: bool) -> None:

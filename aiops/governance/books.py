@@ -7,7 +7,7 @@ to the other books: a decision names the last line that each of them had when it
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +30,10 @@ TIMES = ("at", "submitted_at", "added_at", "created_at")
 
 SLACK = timedelta(seconds=ledger.LOCK_SECONDS)
 """A line may be dated before it waits for the book, behind one that was quicker."""
+
+
+AHEAD = timedelta(hours=1)
+"""By how much the clock of another machine may be before this one."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Closing(Form):
     event: Literal["met", "lapse"]
     case_id: str
     decision: str
+    proposal_id: str
     condition: str
     evidence: str
     evidence_sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
@@ -156,7 +161,7 @@ def form_faults(lines: Lines) -> Iterator[Found]:
             except ValidationError as fault:
                 yield Found(where, f"is no line of this book: {first_error(fault)}")
                 continue
-            if _moment(line.record) is None:
+            if moment(line.record) is None:
                 yield Found(where, "it does not say when it was written")
 
 
@@ -171,9 +176,11 @@ def time_faults(lines: Lines) -> Iterator[Found]:
     for book in (*FORMS, DECISIONS):
         latest: datetime | None = None
         for where, line in _named(book, lines):
-            at = _moment(line.record)
+            at = moment(line.record)
             if at is None:
                 continue
+            if at > datetime.now(UTC) + AHEAD:
+                yield Found(where, f"it is dated {at:%Y-%m-%d %H:%M}, which is still to come")
             if latest is not None and at < latest - SLACK:
                 yield Found(where, f"it is dated {at:%Y-%m-%d %H:%M}, before the line above it")
             latest = at if latest is None else max(at, latest)
@@ -216,7 +223,7 @@ def slugs_of(lines: Lines) -> dict[str, str]:
 def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Found]:
     """Say which closings belong to no condition, are too early, or close what is closed."""
     closed: set[tuple[str, str]] = set()
-    for where, line in _named(CONDITIONS, lines):
+    for position, (where, line) in enumerate(_named(CONDITIONS, lines)):
         event = _read(Closing, line)
         if event is None:
             continue
@@ -228,7 +235,7 @@ def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Fou
             yield Found(where, f"{record.id} is of {record.case_id}, not of {event.case_id}")
         if event.condition not in {condition.id for condition in record.conditions}:
             yield Found(where, f"{record.id} has no condition {event.condition}")
-        at, made = _moment(line.record), _moment({"at": record.created_at})
+        at, made = moment(line.record), moment({"at": record.created_at})
         if at is not None and made is not None and at < made - SLACK:
             yield Found(where, f"it is dated before {record.id}, whose condition it closes")
         if (event.decision, event.condition) in closed:
@@ -236,7 +243,7 @@ def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Fou
         closed.add((event.decision, event.condition))
         if event.event == "met" and not event.evidence_sha256:
             yield Found(where, "it names nothing that was brought")
-        if fault := signature_fault(record.to_json(), line):
+        if fault := signature_fault(record.to_json(), line, position):
             yield Found(where, fault)
 
 
@@ -333,7 +340,8 @@ def _read(form: type[F], line: Line) -> F | None:
         return None
 
 
-def _moment(record: Mapping[str, Any]) -> datetime | None:
+def moment(record: Mapping[str, Any]) -> datetime | None:
+    """Return when a line says that it was written; None where it says no time with a zone."""
     told = next((record[name] for name in TIMES if name in record), None)
     try:
         at = datetime.fromisoformat(told) if isinstance(told, str) else None

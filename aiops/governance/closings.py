@@ -2,7 +2,7 @@
 
 What several people signed is not loosened by a name that somebody types: a condition of a signed
 approval is met when one who fills a role of that approval signs so, and not the one who owed it.
-That it was given up needs no signature: nothing is released then.
+That it was given up is signed too, by anybody in the ring: nothing is released then.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ from typing import Any
 
 from aiops.errors import AiopsError
 from aiops.governance import ledger
-from aiops.governance.keyring import book_of, read_keyring
+from aiops.governance.keyring import Member, book_of, read_keyring
 from aiops.governance.keys import KeyPair
 from aiops.governance.lawful import needed_by, rules_of
-from aiops.governance.people import is_same
+from aiops.governance.people import is_named, is_same
 
 CLOSING_TYPE = "application/vnd.aiops.closing+json"
 
@@ -31,14 +31,14 @@ def counted(decisions: Iterable[Record]) -> list[ledger.Record]:
     known = {record["id"]: record for record in decisions}
     return [
         line.record
-        for line in ledger.read_lines(ledger.CONDITIONS)
-        if not signature_fault(known.get(line.record["decision"], {}), line)
+        for position, line in enumerate(ledger.read_lines(ledger.CONDITIONS))
+        if not signature_fault(known.get(line.record["decision"], {}), line, position)
     ]
 
 
-def needs_key(decision: Record, event: str) -> bool:
+def needs_key(decision: Record) -> bool:
     """Return whether a closing of a decision's condition must be signed."""
-    return event == "met" and decision.get("grade") == "signed"
+    return decision.get("grade") == "signed"
 
 
 def seal_closing(event: Record, pair: KeyPair) -> ledger.Record:
@@ -48,7 +48,7 @@ def seal_closing(event: Record, pair: KeyPair) -> ledger.Record:
     return {"envelope": seal(_said(event), CLOSING_TYPE, [pair])}
 
 
-def signature_fault(decision: Record, line: ledger.Line) -> str:
+def signature_fault(decision: Record, line: ledger.Line, position: int) -> str:
     """Return why a closing does not count; an empty text where it does.
 
     Parameters
@@ -57,19 +57,24 @@ def signature_fault(decision: Record, line: ledger.Line) -> str:
         The approval whose condition it closes.
     line : Line
         The closing, with the envelope that is attached to it.
+    position : int
+        How many closings stand before it in the book.
     """
     event = line.record
-    if not needs_key(decision, event["event"]):
+    if not needs_key(decision):
         return ""
+    word = {"met": "met", "lapse": "given up"}.get(event["event"], "closed")
     if "envelope" not in line.attached:
-        return f"{decision['id']} was signed, and nobody signed that {event['condition']} is met"
+        return f"{decision['id']} was signed, and nobody signed that {event['condition']} is {word}"
     try:
-        return _envelope_fault(decision, event, line.attached["envelope"])
+        return _envelope_fault(decision, event, line.attached["envelope"], position)
     except AiopsError as fault:
         return fault.what
 
 
-def _envelope_fault(decision: Record, event: Record, envelope: dict[str, Any]) -> str:
+def _envelope_fault(
+    decision: Record, event: Record, envelope: dict[str, Any], position: int
+) -> str:
     from aiops.governance.signing import check
 
     ring = read_keyring(book_of(str(decision["use_case"])))
@@ -78,19 +83,33 @@ def _envelope_fault(decision: Record, event: Record, envelope: dict[str, Any]) -
         return "; ".join(told.faults) or "nobody signed it"
     if told.statement != _said(event):
         return "what was signed is not what the line says"
-    [owner] = [c["owner"] for c in decision["conditions"] if c["id"] == event["condition"]] or [""]
-    cycle = rules_of(decision)
-    roles = needed_by(decision, cycle).roles if cycle is not None else ()
+    if event["proposal_id"] != decision["proposal_id"]:
+        return f"what was signed is about another {decision['id']}"
     for key in told.signed_by:
         mine = [m for m in ring.in_force(event["at"]) if m.key.key_id == key.key_id]
-        if not mine:
+        if not mine or (mine[0].closings is not None and position >= mine[0].closings):
             return f"the key of {key.person} was not in force"
-        if not any(role in roles for role in mine[0].roles):
-            return f"{key.person} is none of: {', '.join(roles)}"
-        if is_same(key.person, str(owner)):
-            return f"{key.person} owed it, and cannot say alone that it is met"
         if not is_same(key.person, event["by"]):
             return f"it names {event['by']}, and {key.person} signed it"
+        if event["event"] == "met" and (fault := _may_not(decision, event, mine[0])):
+            return fault
+    return ""
+
+
+def _may_not(decision: Record, event: Record, member: Member) -> str:
+    """Return why somebody may not say that a condition is met."""
+    cycle, person = rules_of(decision), member.key.person
+    if cycle is None:
+        return (
+            f"the lifecycle that {decision['id']} names is neither today's nor a former one, so "
+            "nobody can tell who may say that it is met"
+        )
+    roles = needed_by(decision, cycle).roles
+    if not any(role in roles for role in member.roles):
+        return f"{person} is none of: {', '.join(roles)}"
+    owners = [str(c["owner"]) for c in decision["conditions"] if c["id"] == event["condition"]]
+    if any(is_named(person, owner) for owner in owners):
+        return f"{person} owed it, and cannot say alone that it is met"
     return ""
 
 

@@ -63,7 +63,7 @@ def standing_of(
 
     A condition ends with a later approval at the same step that answers its item: with a pass, or
     with a condition of its own. One that belongs to no item (``general``) stands until it is met
-    or given up.
+    or given up. What was given up ends with the next approval at the step: that one knew of it.
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def standing_of(
         for position, record in enumerate(approvals)
         for told in record["conditions"]
         if not _is_answered(told["item"], _step(record), approvals[position + 1 :])
+        and not _is_known(closed.get((record["id"], told["id"])), _step(record), approvals)
     ]
     is_one = len({record["id"] for record, _ in kept}) <= 1
     found = []
@@ -112,6 +113,15 @@ def _is_answered(item: str, step: str, later: Sequence[Mapping[str, Any]]) -> bo
         for record in later
         if _step(record) == step
     )
+
+
+def _is_known(
+    event: Mapping[str, Any] | None, step: str, approvals: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Return whether an approval at the step was made after a condition had been given up."""
+    if event is None or event["event"] != "lapse":
+        return False
+    return any(_step(r) == step and r["created_at"] > event["at"] for r in approvals)
 
 
 def close(
@@ -155,8 +165,6 @@ def close(
 
     case = find(use_case)
     by = by.strip() or (key.public.person if key is not None else "")
-    if not by:
-        raise ConfigError("somebody says so", where=f"condition {event}", fix="add --by NAME")
     known = {c.id: c for c in case.conditions}
     known |= {f"{c.decision}/{c.id}": c for c in case.conditions if "/" not in c.id}
     if not known:
@@ -167,21 +175,15 @@ def close(
         )
     told = pick(known, condition, where=f"condition {event} {case.slug}")
     where = f"condition {event} {case.slug} {told.id}"
+    record = next(r for r in ledger.read_all() if r["id"] == told.decision)
+    _require_somebody(event, told, record, by, key, where)
     if event == "met" and evidence is None:
         raise GateError(
             f"{told.id} asks for something to be brought: {told.text}",
             where=where,
             fix="name the file: --evidence FILE",
         )
-    record = next(r for r in ledger.read_all() if r["id"] == told.decision)
     _require_open(told, where)
-    if key is None and needs_key(record, event):
-        raise GateError(
-            f"{told.decision} was signed, so somebody must sign that {told.id} is met",
-            where=where,
-            fix=f"add --key KEY of who fills a role of it; {told.owner}, who owed it, does not "
-            "count",
-        )
     answered = _answered(told, record, case, where) if event == "met" else ""
     sha256 = keep_bytes(evidence) if evidence is not None else ""
 
@@ -191,6 +193,7 @@ def close(
             "event": event,
             "case_id": case.id,
             "decision": told.decision,
+            "proposal_id": record["proposal_id"],
             "condition": told.id.rpartition("/")[2],
             "evidence": evidence.name if evidence else "",
             "evidence_sha256": sha256,
@@ -199,12 +202,37 @@ def close(
             "at": datetime.now(UTC).isoformat(timespec="microseconds"),
         }
         line = ledger.Line(said, seal_closing(said, key) if key is not None else {})
-        if fault := signature_fault(record, line):
+        if fault := signature_fault(record, line, len(earlier)):
             raise GateError(fault, where=where, fix="see who may sign: aiops keys list")
         return line
 
     ledger.append(next_event, ledger.CONDITIONS)
     return find(case.id)
+
+
+def _require_somebody(
+    event: Event,
+    told: Standing,
+    record: Mapping[str, Any],
+    by: str,
+    key: "KeyPair | None",
+    where: str,
+) -> None:
+    if not needs_key(record):
+        if not by:
+            raise ConfigError("somebody says so", where=where, fix="add --by NAME")
+    elif key is None:
+        word = "met" if event == "met" else "given up"
+        who = (
+            f"who fills a role of it; {told.owner}, who owed it, does not count"
+            if event == "met"
+            else "somebody in the ring"
+        )
+        raise GateError(
+            f"{told.decision} was signed, so somebody must sign that {told.id} is {word}",
+            where=where,
+            fix=f"add --key KEY of {who}",
+        )
 
 
 def _require_open(told: Standing, where: str) -> None:

@@ -25,6 +25,11 @@ def keep(statement: Mapping[str, Any], envelope: Envelope) -> None:
         What is not agreed with.
     envelope : dict
         The dissent as it was signed.
+
+    Raises
+    ------
+    GateError
+        If it was recorded already.
     """
     entry = {
         "proposal_id": str(statement["proposal_id"]),
@@ -33,7 +38,15 @@ def keep(statement: Mapping[str, Any], envelope: Envelope) -> None:
         "envelope": envelope,
         "at": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
-    ledger.append(lambda earlier: entry, BOOK)
+    with ledger.held(ledger.DECISIONS):
+        for record in ledger.read_all():
+            if record.get("proposal_id") == entry["proposal_id"]:
+                raise GateError(
+                    f"this proposal was recorded already, as {record['id']}: nobody can add to it",
+                    where=f"sign {entry['use_case']}",
+                    fix="propose what shall come of it: aiops decide suspend or re-review",
+                )
+        ledger.append(lambda earlier: entry, BOOK)
 
 
 def of_statement(statement: Mapping[str, Any]) -> list[Envelope]:

@@ -199,7 +199,7 @@ def _dossier(policy: GatePolicy, slug: str) -> Dossier | None:
 def _require_own(run_dir: Path, slug: str) -> None:
     run = run_dir / "run.json"
     owner = read_json(run)["use_case"] if run.exists() else None
-    if owner != slug or run_dir.resolve().parent != home.runs_dir(slug):
+    if owner != slug or run_dir.resolve().parent != home.runs_dir(slug).resolve():
         raise ConfigError(
             f"this is no run of '{slug}'"
             + (f": it belongs to '{owner}'" if owner and owner != slug else ""),

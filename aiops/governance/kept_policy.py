@@ -10,15 +10,34 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from aiops import home
 from aiops.errors import AiopsError
 from aiops.files import read_json, write_json
 from aiops.governance.basis import expiry_of
+from aiops.governance.kept_rules import is_kept
 from aiops.governance.lifecycle import APPROVALS
-from aiops.governance.policy import GatePolicy, parse_policy, policy_sha256, read_policy
+from aiops.governance.policy import policy_sha256, read_policy
 from aiops.provenance import json_hash
 
 Record = Mapping[str, Any]
+
+
+class Asked(BaseModel):
+    """What must be known of a policy to hold an approval to it; its checks may have changed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    class Item(BaseModel):
+        """One thing that was asked."""
+
+        id: str
+
+    name: str
+    version: str
+    valid_months: int
+    items: tuple[Item, ...]
 
 
 def keep_policy(text: Mapping[str, Any]) -> str:
@@ -31,23 +50,34 @@ def keep_policy(text: Mapping[str, Any]) -> str:
     """
     sha256 = json_hash(dict(text))
     path = _kept_path(sha256)
-    if not path.exists() or json_hash(read_json(path)) != sha256:
+    if not is_kept(path, sha256):
         write_json(path, text)
     return sha256
 
 
-def policy_of(record: Record) -> GatePolicy | None:
-    """Return the policy by which the gate of a decision was asked: today's, or a kept one.
+def policy_of(record: Record) -> Asked | None:
+    """Return the policy by which the gate of a decision was asked: today's, or a former one.
+
+    Who can write the ledger's folder can keep policies of their own. So where ``configs/policy``
+    has a policy of this name, it says which were in force before.
 
     Returns
     -------
-    GatePolicy or None
-        None where it is not kept, or the copy was changed.
+    Asked or None
+        None where it was never in force, is not kept, or the copy was changed.
     """
-    sha256 = str(record["policy_sha256"])
-    for found in (_today(str(record["gate"])), _kept(sha256)):
-        if found is not None and policy_sha256(found) == sha256:
-            return found
+    sha256, name = str(record["policy_sha256"]), str(record["gate"])
+    try:
+        today = read_policy(name)
+    except AiopsError:
+        today = None  # one of the hospital's own, named by its file
+    if today is not None and policy_sha256(today) == sha256:
+        return Asked.model_validate(today.model_dump())
+    if today is not None and sha256 not in today.former:
+        return None
+    for text in _texts(sha256, str(record["use_case"])):
+        if json_hash(text) == sha256:
+            return Asked.model_validate(text)
     return None
 
 
@@ -65,7 +95,10 @@ def policy_faults(record: Record, day: date) -> Iterator[str]:
         return
     policy = policy_of(record)
     if policy is None:
-        yield f"nobody kept the policy {record['gate']} that it says its gate was asked by"
+        yield (
+            f"the policy {record['gate']} that it says its gate was asked by is neither today's "
+            "nor a kept one that the policy names as former"
+        )
         return
     if policy.name != record["gate"]:
         yield f"it says that its gate is {record['gate']}, and its policy is {policy.name}"
@@ -82,19 +115,15 @@ def policy_faults(record: Record, day: date) -> Iterator[str]:
         )
 
 
-def _today(name: str) -> GatePolicy | None:
-    try:
-        return read_policy(name)
-    except AiopsError:
-        return None  # no longer under `configs/policy`
-
-
-def _kept(sha256: str) -> GatePolicy | None:
-    path = _kept_path(sha256)
-    try:
-        return parse_policy(read_json(path), where=str(path))
-    except AiopsError:
-        return None  # not kept, or of a version of the program that had other checks
+def _texts(sha256: str, use_case: str) -> Iterator[Any]:
+    """Yield texts that may be the policy: the kept copy, and those in answers of gates."""
+    answers = (home.home() / "gates" / use_case).glob("*.json")
+    for path in (_kept_path(sha256), *sorted(answers)):
+        try:
+            told = read_json(path)
+        except AiopsError:
+            continue
+        yield told.get("policy_text", told) if isinstance(told, dict) else told
 
 
 def _kept_path(sha256: str) -> Path:

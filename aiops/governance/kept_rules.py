@@ -23,9 +23,17 @@ def keep_lifecycle(cycle: Lifecycle) -> str:
     """
     sha256 = lifecycle_sha256(cycle)
     path = _kept_path(sha256)
-    if not path.exists() or json_hash(read_json(path)) != sha256:
+    if not is_kept(path, sha256):
         write_json(path, _said(cycle))
     return sha256
+
+
+def is_kept(path: Path, sha256: str) -> bool:
+    """Return whether a file holds the JSON with a SHA-256: half a file is none."""
+    try:
+        return bool(json_hash(read_json(path)) == sha256)
+    except AiopsError:
+        return False
 
 
 def kept_lifecycle(sha256: str) -> Lifecycle | None:

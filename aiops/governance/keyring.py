@@ -34,6 +34,8 @@ class Member:
     until: str | None = None
     decisions: int | None = None
     """How many decisions there were when it was revoked; None while it is in force."""
+    closings: int | None = None
+    """How many closings of conditions there were then."""
 
     def in_force(self, at: str) -> bool:
         """Return whether the key held at a moment, given as ISO time in UTC."""
@@ -50,6 +52,16 @@ class Keyring:
     def in_force(self, at: str) -> list[Member]:
         """Return the members that held at a moment."""
         return [member for member in self.members if member.in_force(at)]
+
+    def warnings(self, at: str) -> list[str]:
+        """Say what one lost key would do; nothing where no ring was founded."""
+        n = _people(member.key.person for member in self.in_force(at))
+        if not self.members or n > SIGNERS:
+            return []
+        return [
+            f"{n} people are in force and each change takes {SIGNERS}: one lost key, and nobody "
+            "can be enrolled or revoked; enrol a third"
+        ]
 
     def public_keys(self) -> list[PublicKey]:
         """Return every key, in force or not."""
@@ -119,17 +131,27 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
     """
     if not reason.strip():
         raise GateError("a revocation needs a reason", where="keys revoke", fix="say why")
-    with ledger.held(ledger.DECISIONS):
-        # Signed with it: how many decisions there were. What the key signs beyond that does not
-        # hold, whatever day it bears.
+    with ledger.held(ledger.DECISIONS), ledger.held(ledger.CONDITIONS):
+        # Signed with it: how many decisions and closings there were. What the key signs beyond
+        # that does not hold, whatever day it bears.
         statement = {"event": "revoke", "key_id": key_id, "reason": reason, "nonce": uuid4().hex,
-                     "decisions": len(ledger.read_all(ledger.DECISIONS))}  # fmt: skip
+                     "decisions": len(ledger.read_all(ledger.DECISIONS)),
+                     "closings": len(ledger.read_all(ledger.CONDITIONS))}  # fmt: skip
         return _record(seal(statement, KEYRING_TYPE, signers), book)
 
 
 def read_keyring(book: str = KEYS) -> Keyring:
     """Fold the events of a book; one that does not hold is left out and told as a fault."""
-    return _folded(ledger.read_all(book), book)
+    events, path = ledger.read_all(book), ledger.book_path(book)
+    key = (str(path), ledger.head(book), len(events))
+    if key not in _FOLDED:
+        _FOLDED.clear()
+        _FOLDED[key] = _folded(events, book)
+    return _FOLDED[key]
+
+
+_FOLDED: dict[tuple[str, str, int], Keyring] = {}
+"""The ring that was read last: each event is checked by its signatures, and nothing changed."""
 
 
 def fold(events: Sequence[ledger.Record], book: str = KEYS) -> Keyring:
@@ -223,8 +245,11 @@ def _applied(
             return members, "no key in force has this id"
         if (n := _people(signers)) < SIGNERS:
             return members, f"signed by {n} of those in force; {SIGNERS} are needed"
+        if _people(m.key.person for m in force.values() if m.key.key_id != statement["key_id"]) < 2:
+            return members, "nobody could be enrolled after it: enrol another person first"
+        counts = statement.get("decisions"), statement.get("closings")
         return tuple(
-            Member(m.key, m.roles, m.since, at, statement.get("decisions"))
+            Member(m.key, m.roles, m.since, at, *counts)
             if m.key.key_id == statement["key_id"] and m.in_force(at)
             else m
             for m in members

@@ -166,6 +166,25 @@ def verify(book: str = DECISIONS) -> list[Fault]:
     return _read(book).faults
 
 
+def broken(book: str = DECISIONS) -> list[Fault]:
+    """Return what is wrong with a book but for half a last line: that is a crash, not an edit.
+
+    Nobody was told that such a line had been recorded; the next one sets it aside.
+    """
+    known = _read(book)
+    return [f for f in known.faults if not (known.torn and f.line == len(known.lines) + 1)]
+
+
+def set_aside_torn(book: str) -> bool:
+    """Set half a last line aside, and return whether there was one."""
+    path = book_path(book)
+    with _locked(path):
+        torn = _read(book).torn
+        if torn:
+            _set_aside(path, torn)
+    return bool(torn)
+
+
 def head(book: str = DECISIONS) -> str:
     """Return the SHA-256 of the last line; noted elsewhere, it dates the whole book."""
     lines = _read(book).lines
@@ -195,9 +214,7 @@ def append(
     path = book_path(book)
     with _locked(path):
         known = _read(book)
-        # Half a last line is a crash, not an edit: nobody was told that it had been recorded.
-        fatal = [f for f in known.faults if not (known.torn and f.line == len(known.lines) + 1)]
-        if fatal:
+        if fatal := broken(book):
             raise LedgerError(
                 f"line {fatal[0].line}: {fatal[0].what}; nothing is added to a broken ledger",
                 where=str(path),
@@ -273,10 +290,7 @@ def _write_line(path: Path, line: bytes, *, torn: bytes) -> None:
     Half a line of a crash is first set aside. What a full disk took of a line is taken back.
     """
     if torn:
-        aside = path.with_suffix(".torn.txt")
-        with aside.open("ab") as file:
-            file.write(torn + b"\n")
-        os.truncate(path, path.stat().st_size - len(torn))
+        _set_aside(path, torn)
     size = path.stat().st_size if path.exists() else 0
     try:
         with path.open("ab") as file:
@@ -291,6 +305,12 @@ def _write_line(path: Path, line: bytes, *, torn: bytes) -> None:
             where=str(path),
             fix="make room or give write permission, then do it again",
         ) from fault
+
+
+def _set_aside(path: Path, torn: bytes) -> None:
+    with path.with_suffix(".torn.txt").open("ab") as file:
+        file.write(torn + b"\n")
+    os.truncate(path, path.stat().st_size - len(torn))
 
 
 def _write_head(path: Path, head: Mapping[str, Any]) -> None:

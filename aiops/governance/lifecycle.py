@@ -130,6 +130,11 @@ class Lifecycle(Config):
     def _date_as_text(cls, value: object) -> str:
         return str(value)
 
+    @field_validator("former", mode="before")
+    @classmethod
+    def _days_as_text(cls, value: object) -> object:
+        return {k: str(day) for k, day in value.items()} if isinstance(value, dict) else value
+
     @field_validator("gates", mode="after")
     @classmethod
     def _named(cls, gates: dict[str, GateStep]) -> dict[str, GateStep]:

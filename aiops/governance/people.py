@@ -53,6 +53,18 @@ def is_same(one: str, other: str) -> bool:
     return bool(key) and key == same_person_key(other)
 
 
+def is_named(person: str, text: str) -> bool:
+    """Return whether a text names a person, in whatever order and with whatever else.
+
+    Examples
+    --------
+    >>> is_named("Dr Lee", "Lee, Dr (radiology)"), is_named("Dr Lee", "Dr Cho")
+    (True, False)
+    """
+    words = set(same_person_key(person).split())
+    return bool(words) and words <= set(same_person_key(text).split())
+
+
 def named_twice(names: Iterable[str]) -> list[str]:
     """Return the names that stand more than once, each as it was first written.
 

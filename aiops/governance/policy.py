@@ -87,11 +87,21 @@ class GatePolicy(Config):
     title: str
     valid_months: int = Field(default=12, ge=1, description="How long an approval stands.")
     items: tuple[GateItem, ...] = Field(min_length=1)
+    former: dict[str, str] = Field(
+        default={},
+        exclude=True,
+        description="SHA-256 of this policy as it was in force before, and until when.",
+    )
 
     @field_validator("date", mode="before")
     @classmethod
     def _date_as_text(cls, value: object) -> str:
         return str(value)
+
+    @field_validator("former", mode="before")
+    @classmethod
+    def _days_as_text(cls, value: object) -> object:
+        return {k: str(day) for k, day in value.items()} if isinstance(value, dict) else value
 
     @field_validator("items")
     @classmethod

@@ -1,7 +1,7 @@
 """Recording a decision: under the lock, held to the rules, and numbered."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aiops.errors import GateError
@@ -123,9 +123,13 @@ def _require_lawful(statement: dict[str, Any], earlier: list[ledger.Record], now
     faults = ["the lifecycle that it names is not kept"] if cycle is None else []
     faults += [f"{statement['case_id']} is {slug}"] if slug != statement["use_case"] else []
     faults += list(rule_faults(statement, mine, cycle)) if cycle is not None else []
-    faults += policy_faults(statement, date.today())
+    faults += policy_faults(statement, date.today() + timedelta(days=1))  # drafted further east
     if earlier and earlier[-1]["created_at"] > now.isoformat(timespec="microseconds"):
-        faults.append(f"this clock is behind: {earlier[-1]['id']} bears a later time")
+        last = earlier[-1]
+        faults.append(
+            f"{last['id']} bears a later time, {last['created_at'][:16]}, than this clock, "
+            f"{now:%Y-%m-%dT%H:%M}: set the clock right, or see aiops ledger verify"
+        )
     told = {"minutes": "minutes_sha256", "hazard log": "hazards_sha256"}
     kept = {name: str(statement[field]) for name, field in told.items() if statement[field]}
     lost = {name: file_state(sha256) for name, sha256 in kept.items()}

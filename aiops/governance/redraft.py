@@ -5,7 +5,7 @@ gate and digest is asked again. Signed, its words are fixed, so each is held to 
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,8 @@ def _rules_gone(statement: Statement) -> list[str]:
     policy = read_policy(statement["gate"])
     if policy_sha256(policy) != statement["policy_sha256"]:
         return [f"the policy {statement['gate']}"]
-    latest, ends = expiry_of(statement["outcome"], date.today(), policy.valid_months), None
+    tomorrow = date.today() + timedelta(days=1)  # it may have been drafted further east
+    latest, ends = expiry_of(statement["outcome"], tomorrow, policy.valid_months), None
     if statement["expires_at"]:
         ends = date.fromisoformat(statement["expires_at"])
     if latest is not None and (ends is None or ends > latest):

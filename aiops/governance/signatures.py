@@ -60,9 +60,7 @@ def vouch(
     where = f"decide {statement['outcome']} {statement['use_case']}"
     book = book_of(str(statement["use_case"]))
     keys = read_keyring(book) if ring is None else ring
-    # A key that is revoked later does not take back the no that the ledger has.
-    moments = [at if ring else kept_at(one) or at for one in dissents]
-    against = _dissents(statement, list(zip(dissents, moments, strict=True)), keys, where)
+    against = _dissents(statement, dissents, keys, at, where, is_here=ring is None)
     members = _signers(statement, envelope, keys, at, where) if envelope else []
     _require_apart(statement, members, against, needed, where)
     roles = assign([m.roles for m in members], needed.roles)
@@ -254,13 +252,20 @@ def _present(text: str) -> tuple[str, list[str]] | None:
 
 def _dissents(
     statement: Mapping[str, Any],
-    dissents: Sequence[tuple[Envelope, str]],
+    dissents: Sequence[Envelope],
     ring: Keyring,
+    at: str,
     where: str,
+    *,
+    is_here: bool,
 ) -> tuple[SignedDissent, ...]:
-    """Return who signed that they do not agree; each dissent comes with its moment."""
+    """Return who signed that they do not agree.
+
+    A key that is revoked later does not take back the no that the ledger has. Elsewhere nobody
+    knows when the ledger took it in: a key counts there that was ever enrolled before.
+    """
     found = []
-    for envelope, at in dissents:
+    for envelope in dissents:
         told = check(envelope, DISSENT_TYPE, ring.public_keys())
         text = str(told.statement.get("text", ""))
         if told.faults or told.statement != dissent_statement(statement, text):
@@ -271,7 +276,10 @@ def _dissents(
                 "nobody signed this dissent", where=where, fix="leave it out, or sign it"
             )
         for key in told.signed_by:
-            _in_force(key, ring.in_force(at), where)
+            held = [m for m in ring.members if m.since <= at]
+            if is_here:
+                held = ring.in_force(kept_at(envelope) or at)
+            _in_force(key, held, where)
             found.append(SignedDissent(person=key.person, key_id=key.key_id, text=text))
     return tuple(found)
 

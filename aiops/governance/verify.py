@@ -24,6 +24,7 @@ from aiops.governance.books import (
     first_error,
     form_faults,
     head_faults,
+    moment,
     paper_faults,
     register_faults,
     release_faults,
@@ -33,13 +34,16 @@ from aiops.governance.books import (
 from aiops.governance.dissents import lost
 from aiops.governance.kept_policy import policy_faults
 from aiops.governance.keyring import DEMO_KEYS, KEYS, book_of, read_keyring
-from aiops.governance.lawful import grade_faults, needed_by, rule_faults, rules_of
+from aiops.governance.lawful import grade_faults, needed_by, now_called, rule_faults, rules_of
 from aiops.governance.record import DecisionRecord, statement_of
 from aiops.governance.signatures import vouch
 
 BOOKS = (ledger.USE_CASES, ledger.DECISIONS, ledger.CONDITIONS, "documents", "dissents", KEYS,
          DEMO_KEYS)  # fmt: skip
 """Books that are there from the first line on; others may lie beside them."""
+
+IN_CLINIC = ("live_limited", "live", "suspended", "change_review", "retired")
+"""States to which no decision of the first form led."""
 
 NOT_COMPARED = "not compared"
 """How the word on MLflow begins where nobody could look."""
@@ -92,7 +96,8 @@ def verify_ledger(
         Heads that were noted elsewhere (`aiops ledger head`), of any book: each line must still
         be there, which shows a log that was cut or written anew.
     repair : bool
-        Bring MLflow back to what the ledger says, if the ledger itself holds.
+        Set half a last line aside, which a crash left, and bring MLflow back to what the ledger
+        says, if the ledger itself holds.
     projection : bool
         Whether to ask MLflow at all.
 
@@ -108,6 +113,9 @@ def verify_ledger(
             where=str(home.ledger_dir()),
             fix="name the folder that holds it: AIOPS_HOME=FOLDER aiops ledger verify",
         )
+    if repair:
+        for book in ledger.books():
+            ledger.set_aside_torn(book)
     lines: dict[str, list[ledger.Line]] = {}
     found: list[Found] = []
     for book in sorted({*BOOKS, *there}):
@@ -152,6 +160,7 @@ def unreadable() -> LedgerError | None:
         lines[book], faults = ledger.look(book)
         found += [Found(f"{ledger.book_path(book).name}, line {f.line}", f.what) for f in faults]
     found += [*form_faults(lines), *_decisions(lines[ledger.DECISIONS])[1]]
+    found += register_faults(lines)
     if not found:
         return None
     return LedgerError(
@@ -174,11 +183,16 @@ def _decisions(lines: list[ledger.Line]) -> tuple[list[Decided], list[Found]]:
     for number, line in enumerate(lines, start=1):
         if line is ledger.UNREAD:
             continue
+        name = str(line.record.get("id") or f"{ledger.DECISIONS}.jsonl, line {number}")
         try:
-            decided.append(Decided(DecisionRecord.model_validate(line.record), line.sha256))
+            record = DecisionRecord.model_validate(line.record)
         except ValidationError as fault:
-            name = str(line.record.get("id") or f"{ledger.DECISIONS}.jsonl, line {number}")
             unread.append(Found(name, f"is no decision: {first_error(fault)}"))
+            continue
+        if moment({"at": record.created_at}) is None:
+            unread.append(Found(name, "it does not say when it was recorded"))
+            continue
+        decided.append(Decided(record, line.sha256))
     return decided, unread
 
 
@@ -201,6 +215,8 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
             record = DecisionRecord.model_validate(line.record)
         except ValidationError:
             continue
+        if moment({"at": record.created_at}) is None:
+            continue  # told by `_decisions`
         name = record.id
         ids[record.id] += 1
         proposals[record.proposal_id] += 1
@@ -214,6 +230,8 @@ def _decision_faults(lines: list[ledger.Line]) -> Iterator[Found]:
             yield Found(
                 name, "it is of the first form, which holds to no rules, and is not the first"
             )
+        if record.schema_version == 1 and now_called(record.to_state) in IN_CLINIC:
+            yield Found(name, f"it is of the first form, which led to no {record.to_state}")
         before_rules = before_rules or record.schema_version > 1
         if record.schema_version > 1:
             earlier = before.get(record.case_id, [])
@@ -253,10 +271,9 @@ def _rule_faults(record: DecisionRecord, earlier: list[ledger.Record]) -> Iterat
         return
     yield from rule_faults(told, earlier, cycle)
     yield from grade_faults(told, cycle)
-    with suppress(ValueError):  # a line without a day is told as such
-        # Months are counted by the calendar of the place where it was decided: a day of slack.
-        day = datetime.fromisoformat(record.created_at).date() + timedelta(days=1)
-        yield from policy_faults(told, day)
+    # Months are counted by the calendar of the place where it was decided: a day of slack.
+    day = datetime.fromisoformat(record.created_at).date() + timedelta(days=1)
+    yield from policy_faults(told, day)
 
 
 def _signature_faults(record: DecisionRecord, line: ledger.Line) -> Iterator[str]:

@@ -12,6 +12,7 @@ from aiops.files import read_json
 from aiops.governance import ledger, usecase
 from aiops.governance.decision import propose, record_decision
 from aiops.governance.standing import DecisionStanding
+from aiops.governance.verify import verify_ledger
 from aiops.tracking import TrackingError
 
 LEARNT = {"lessons": ["Ask who leads it first."], "revisit_if": ["clinical_lead!=null"]}
@@ -296,3 +297,16 @@ def test_a_ledger_that_does_not_hold_together_is_not_shown(client, rejected):
         tracking.project_all()
     assert "is not shown in MLflow" in caught.value.what
     assert client.get_run(rejected).info.lifecycle_stage == "deleted"
+
+
+def test_half_a_last_line_keeps_nothing_from_being_shown_and_a_repair_sets_it_aside(
+    client, rejected
+):
+    path = ledger.book_path("dissents")
+    path.write_bytes(b'{"record":{"prop')
+    client.delete_run(rejected)
+    assert tracking.project_all() == [rejected]
+    assert [one.what for one in verify_ledger().found] == ["the line is cut short"]
+    assert verify_ledger(repair=True).found == ()
+    assert path.read_bytes() == b""
+    assert path.with_suffix(".torn.txt").read_bytes() == b'{"record":{"prop\n'

@@ -195,3 +195,18 @@ def test_a_fault_of_the_program_itself_is_told_whole(home, monkeypatch):
     monkeypatch.setattr(usecase, "list_use_cases", lambda: {}["no such key"])
     with pytest.raises(KeyError):
         main()
+
+
+def test_an_edit_that_does_not_fit_the_register_is_named(home, monkeypatch, capsys):
+    usecase.submit("ct", "CT of the head")
+    event = {"event": "edit", "case_id": "UC-0001", "by": "Ana", "at": "2026-12-01T10:00:00+00:00",
+             "changes": {"labels_planned": "many"}}  # fmt: skip
+    ledger.append(lambda earlier: event, "use_cases")
+    monkeypatch.setattr(sys, "argv", ["aiops", "usecase", "show", "ct"])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "LedgerError: it does not fit the register: labels_planned: Input should"
+    )
+    assert "many" not in told

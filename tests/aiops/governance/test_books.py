@@ -1,7 +1,7 @@
 """Each book written anew, sums and head, by somebody who may write the folder."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import rfc8785
@@ -13,7 +13,7 @@ from aiops.governance.documents import add_document, bytes_path
 from aiops.governance.verify import verify_ledger
 
 SOON = date.today() + timedelta(days=30)
-LATER = "2999-01-01T00:00:00+00:00"
+LATER = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
 
 
 @pytest.fixture
@@ -163,3 +163,9 @@ def test_the_report_that_was_on_the_table_is_looked_for(written):
     three["record"]["report_sha256"] = "d" * 64
     rewrite([one, two, three], ledger.DECISIONS)
     assert f"{three['record']['id']}: the report on the table is missing" in told()
+
+
+def test_a_day_that_is_still_to_come_is_told(written):
+    added("releases", at=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+    assert any("releases.jsonl, line 2: it is dated" in line for line in told())
+    assert any(line.endswith("which is still to come") for line in told())

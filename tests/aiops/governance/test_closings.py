@@ -1,6 +1,6 @@
 """A condition of a signed approval is met by a signature, and not by a name that somebody types."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -66,8 +66,13 @@ def test_a_name_is_not_enough(signed, paper):
     assert ledger.read_all(ledger.CONDITIONS) == []
 
 
-def test_it_is_given_up_by_a_name(signed):
-    assert close("lapse", "ct-triage", "C2", by="Ana").conditions[1].status == "lapsed"
+def test_anybody_in_the_ring_signs_that_it_is_given_up(signed, ring, new_key):
+    with pytest.raises(GateError, match="somebody must sign that C2 is given up"):
+        close("lapse", "ct-triage", "C2", by="passer-by")
+    with pytest.raises(GateError, match="a key that nobody enrolled"):
+        close("lapse", "ct-triage", "C2", key=new_key("Dr Cso"))
+    case = close("lapse", "ct-triage", "C2", key=ring["chair"])
+    assert (case.conditions[1].status, case.conditions[1].closed_by) == ("lapsed", "Dr Chair")
     assert told() == []
 
 
@@ -87,12 +92,13 @@ def test_who_may_not_sign_is_refused(signed, paper, ring, new_key):
     assert ledger.read_all(ledger.CONDITIONS) == []
 
 
-def forged(case, key=None, at="2026-12-01T00:00:00.000000+00:00", **changes):
+def forged(case, key=None, at="", **changes):
     """Write a closing into the book as somebody would who has the disk."""
     event = {
         "event": "met", "case_id": case.case_id, "decision": case.id, "condition": "C2",
         "evidence": "dpia.pdf", "evidence_sha256": "0" * 64, "answered": "", "by": "Dr Cso",
-        "at": at,
+        "proposal_id": case.proposal_id,
+        "at": at or datetime.now(UTC).isoformat(timespec="microseconds"),
     }  # fmt: skip
     more = seal_closing(event, key) if key is not None else {}
     ledger.append(lambda earlier: ledger.Line({**event, **changes}, more), ledger.CONDITIONS)
@@ -117,6 +123,37 @@ def test_a_key_enrolled_later_closes_nothing_before(signed, ring, new_key):
     forged(signed, late, at="2020-01-01T00:00:00.000000+00:00")
     assert standing() == ["open", "open"]
     assert any("the key of Dr Late was not in force" in line for line in told())
+
+
+def test_a_revoked_key_closes_nothing_whatever_day_it_bears(signed, ring):
+    before = datetime.now(UTC).isoformat(timespec="microseconds")
+    revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
+    forged(signed, ring["cso"], at=before)
+    assert standing() == ["open", "open"]
+    assert any("the key of Dr Cso was not in force" in line for line in told())
+
+
+def test_a_closing_of_another_ledger_closes_nothing(signed, ring):
+    forged(signed.model_copy(update={"proposal_id": "another"}), ring["cso"])
+    assert standing() == ["open", "open"]
+    assert any(f"what was signed is about another {signed.id}" in line for line in told())
+
+
+def test_an_owner_is_known_by_name_whatever_else_is_written(ring, stand, answer_gates, paper):
+    answer_gates("dpia")
+    stand("planned")
+    said = {"gate": "G2", "rationale": "Go on.", "by": "Board", "author": "Ana"}
+    asked = [f"general: tell; Cso, Dr (clinical safety); {SOON}", f"dpia: bring it; Ana; {SOON}"]
+    proposal = propose("approve-with-conditions", "ct-triage", conditions=asked, **said)
+    record_decision(proposal, [ring[role] for role in ROLES])
+    with pytest.raises(GateError, match="Dr Cso owed it"):
+        meet(paper, "C1", key=ring["cso"])
+
+
+def test_rules_that_nobody_names_any_more_are_said(signed, paper, ring, monkeypatch):
+    monkeypatch.setattr("aiops.governance.closings.rules_of", lambda record: None)
+    with pytest.raises(GateError, match="is neither today's nor a former one, so nobody can tell"):
+        meet(paper, key=ring["cso"])
 
 
 def test_an_attested_approval_is_closed_by_a_name(stand, answer_gates, paper, tmp_path):

@@ -174,3 +174,13 @@ def approval(number, conditions=(), evidence=()):
         ],
         "evidence": [{"item_id": item, "passed": passed} for item, passed in evidence],
     }  # fmt: skip
+
+
+def test_what_was_given_up_ends_with_the_next_approval_at_the_step(approved, moved):
+    close("lapse", "ct-triage", "C2", by="Ana")
+    assert [c.word for c in usecase.find("ct-triage").conditions] == ["open", "given up"]
+    moved("ct-triage", "triage", outcome="re-review", conditions=[])
+    anew = approve("G0")
+    case = usecase.find("ct-triage")
+    assert [(c.decision, c.word) for c in case.conditions] == [(anew.id, "open")] * 2
+    assert case.warnings == []

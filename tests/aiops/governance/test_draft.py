@@ -20,10 +20,14 @@ from aiops.governance.draft import (
     signers_of,
     write_draft,
 )
-from aiops.governance.keyring import enrol, revoke
+from aiops.governance.keyring import enrol, read_keyring, revoke
+from aiops.governance.lawful import needed_by
+from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.members import member_digest
 from aiops.governance.policy import evaluate_gate, read_policy
+from aiops.governance.record import statement_of
 from aiops.governance.redraft import require_unchanged
+from aiops.governance.signatures import vouch
 from aiops.governance.verify import verify_ledger
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
@@ -177,6 +181,33 @@ def test_a_no_stands_though_the_key_is_revoked_before_it_is_recorded(drafted, ri
     assert [d.person for d in record.signed_dissent] == ["Dr Chair"]
     found = verify_ledger(projection=False).found
     assert [one for one in found if one.where == record.id] == []
+
+
+def test_nobody_dissents_from_what_was_recorded(drafted, ring, tmp_path):
+    copy = tmp_path / "copy.json"
+    for role in G2:
+        sign_draft(drafted, ring[role])
+    copy.write_bytes(drafted.read_bytes())
+    record = record_signed(drafted)
+    with pytest.raises(GateError, match=f"was recorded already, as {record.id}: nobody can add"):
+        sign_draft(copy, ring["chair"], dissent="Too late.")
+    found = verify_ledger(projection=False).found
+    assert [one for one in found if one.where in (record.id, "dissents.jsonl")] == []
+
+
+def test_a_no_stands_where_nobody_knows_when_the_ledger_took_it_in(drafted, ring):
+    sign_draft(drafted, ring["chair"], dissent="Too few women were read.")
+    revoke(ring["chair"].public.key_id, "left the trust", [ring["cso"], ring["ai lead"]])
+    for role in G2:
+        sign_draft(drafted, ring[role])
+    record_signed(drafted)
+    line = ledger.read_lines()[-1]
+    cycle = read_lifecycle()
+    vouched = vouch(
+        statement_of(line.record), line.attached["envelope"], line.attached["dissents"],
+        needed_by(line.record, cycle), at=line.record["created_at"], ring=read_keyring(),
+    )  # fmt: skip
+    assert [d.person for d in vouched.dissent] == ["Dr Chair"]
 
 
 def test_who_dissents_is_missing_for_it(drafted, ring):

@@ -8,6 +8,7 @@ from aiops.governance import keyring, ledger
 from aiops.governance.keyring import (
     DEMO_KEYS,
     KEYS,
+    Keyring,
     book_of,
     enrol,
     found,
@@ -107,21 +108,38 @@ def test_a_revoked_key_signs_no_more_and_does_not_come_back(ring, make):
     assert not member.in_force(member.until)
 
 
-def test_no_decision_comes_between_the_count_of_decisions_and_the_revocation(ring, monkeypatch):
+def test_nothing_is_decided_between_the_count_and_the_revocation(ring, make, monkeypatch):
     lee, cho = ring
+    enrol(make("Ana").public, ["ai lead"], [lee, cho])
     monkeypatch.setattr(ledger, "LOCK_SECONDS", 0.1)
     told, seal = [], keyring.seal
 
     def meanwhile(*said):
-        with pytest.raises(LedgerError) as caught:
-            ledger.append(lambda earlier: {"id": "DEC-2026-0001"})
-        told.append(caught.value.what)
+        for book in (ledger.DECISIONS, ledger.CONDITIONS):
+            with pytest.raises(LedgerError) as caught:
+                ledger.append(lambda earlier: {"id": "DEC-2026-0001"}, book)
+            told.append(caught.value.what)
         return seal(*said)
 
     monkeypatch.setattr(keyring, "seal", meanwhile)
     revoke(cho.public.key_id, "lost", [lee, cho])
-    assert told == ["another program has held the ledger for 0 s"]
+    assert told == ["another program has held the ledger for 0 s"] * 2
     assert ledger.read_all() == []
+    assert set(people()) == {"Dr Lee", "Ana"}
+
+
+def test_a_ring_that_one_lost_key_would_end_says_so(ring, make):
+    lee, cho = ring
+    at = read_keyring().members[0].since
+    assert read_keyring().warnings(at) == [
+        "2 people are in force and each change takes 2: one lost key, and nobody can be enrolled "
+        "or revoked; enrol a third"
+    ]
+    with pytest.raises(GateError, match="nobody could be enrolled after it: enrol another"):
+        revoke(cho.public.key_id, "lost", [lee, cho])
+    enrol(make("Ana").public, ["ai lead"], [lee, cho])
+    assert read_keyring().warnings("9999") == []
+    assert Keyring((), ()).warnings(at) == []
 
 
 def test_a_revocation_needs_two_and_a_reason(ring):

@@ -11,11 +11,12 @@ from aiops.files import read_json, write_json
 from aiops.governance import decision, ledger, usecase
 from aiops.governance.decision import draft, propose, record_decision
 from aiops.governance.draft import record_signed, sign_draft, write_draft
+from aiops.governance.kept_policy import keep_policy
 from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle, lifecycle_sha256
 from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.people import is_same
-from aiops.governance.policy import read_policy
+from aiops.governance.policy import policy_sha256, read_policy
 from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, seal
@@ -134,7 +135,10 @@ def test_a_quorum_that_a_record_gives_itself_is_found(ring, stand):
     [
         ({"expires_at": "2999-01-01"}, "it stands until 2999-01-01, and its policy lets an"),
         ({"expires_at": None}, "it stands until nobody says when, and its policy lets an"),
-        ({"policy_sha256": "1" * 64}, "nobody kept the policy gate_G0 that it says"),
+        (
+            {"policy_sha256": "1" * 64},
+            "the policy gate_G0 that it says its gate was asked",
+        ),
         ({"policy_version": "9.9.9"}, "it says version 9.9.9 of a policy"),
         ({"evidence": []}, "its gate asks for "),
     ],
@@ -147,16 +151,77 @@ def test_an_unsigned_approval_is_held_to_the_policy_of_its_gate(home, stand, cha
     assert any(one.startswith(words) for one in told()), told()
 
 
+def changed_policy(monkeypatch, *, former):
+    """Let today's policy of G0 be another than the one that decided."""
+    policy = read_policy("gate_G0")
+    names = {policy_sha256(policy): "2026-12-31"} if former else {}
+    later = policy.model_copy(update={"version": "99.0.0", "former": names})
+    monkeypatch.setattr("aiops.governance.kept_policy.read_policy", lambda name: later)
+
+
 def test_a_policy_that_was_changed_since_is_kept_with_the_decision(home, stand, monkeypatch):
     stand("triage")
     record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
-    policy = read_policy("gate_G0")
-    later = policy.model_copy(update={"version": "99.0.0"})
-    monkeypatch.setattr("aiops.governance.kept_policy.read_policy", lambda name: later)
+    changed_policy(monkeypatch, former=False)
+    fault = "is neither today's nor a kept one that the policy names as former"
+    assert told()[0].endswith(fault)
+    changed_policy(monkeypatch, former=True)
     assert told() == []
     [kept] = (home / "ledger" / "policies").iterdir()
     kept.write_text(kept.read_text().replace('"valid_months": ', '"valid_months": 9'))
-    assert told() == ["nobody kept the policy gate_G0 that it says its gate was asked by"]
+    assert told()[0].endswith(fault)
+
+
+def test_a_policy_is_found_in_the_answer_of_its_gate_too(home, stand, monkeypatch):
+    stand("triage")
+    record = record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    [kept] = (home / "ledger" / "policies").iterdir()
+    answer = {"policy_sha256": record.policy_sha256, "policy_text": read_json(kept)}
+    write_json(home / "gates" / "ct-triage" / "gate_G0-0a.json", answer)
+    write_json(home / "gates" / "ct-triage" / "gate_G0.json", [])
+    kept.unlink()
+    changed_policy(monkeypatch, former=True)
+    assert told() == []
+
+
+def test_a_policy_of_ones_own_proves_nothing(home, stand):
+    stand("triage")
+    record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    policy = read_policy("gate_G0").model_dump(mode="json")
+    sha256 = keep_policy({**policy, "valid_months": 1200})
+    forged(policy_sha256=sha256, expires_at="2100-01-01")
+    assert told()[0].endswith("nor a kept one that the policy names as former")
+
+
+def test_a_copy_that_is_half_written_is_written_again(home):
+    policy = read_policy("gate_G0").model_dump(mode="json")
+    sha256 = keep_policy(policy)
+    path = home / "ledger" / "policies" / f"{sha256}.json"
+    path.write_text("{")
+    assert keep_policy(policy) == sha256
+    assert read_json(path) == policy
+    rules = keep_lifecycle(CYCLE)
+    path = home / "ledger" / "lifecycles" / f"{rules}.json"
+    path.write_text("{")
+    assert keep_lifecycle(CYCLE) == rules
+    assert read_json(path)["version"] == CYCLE.version
+
+
+@pytest.mark.parametrize("said", ["soon", "2026-12-01 morning", "2026-12-01T10:00:00", ""])
+def test_a_decision_without_a_time_is_told_and_held_to_nothing_green(home, stand, said):
+    stand("triage")
+    record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    forged(created_at=said, evidence=[], expires_at=None, policy_sha256="0" * 64)
+    assert told() == ["it does not say when it was recorded"]
+
+
+def test_a_first_line_of_the_first_form_led_to_no_use(home):
+    usecase.submit("ct-triage", "CT triage")
+    record_decision(propose("re-review", "ct-triage", **SAID))
+    forged(schema_version=1, to_state="live")
+    assert "it is of the first form, which led to no live" in told()
+    forged(schema_version=1, to_state="approved")
+    assert told() == []
 
 
 def test_a_key_that_was_revoked_signs_no_later_line_whatever_day_it_bears(ring, stand, people):

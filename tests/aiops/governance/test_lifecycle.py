@@ -1,4 +1,5 @@
 import copy
+from datetime import date
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from aiops.governance.lifecycle import (
     read_lifecycle,
     suffices,
 )
+from aiops.home import configs_dir
 
 CYCLE = read_lifecycle()
 STATES, OUTCOMES = get_args(State), get_args(OutcomeName)
@@ -211,3 +213,9 @@ def test_a_lifecycle_that_does_not_hold_together_says_where(change, what):
     with pytest.raises(ConfigError, match=what) as caught:
         parse_lifecycle(told, where="lifecycle.yaml")
     assert caught.value.where == "lifecycle.yaml"
+
+
+def test_a_former_one_names_a_day_as_yaml_reads_it():
+    path = configs_dir() / "policy" / "lifecycle.yaml"
+    told = yaml.safe_load(path.read_text(encoding="utf-8")) | {"former": {"0a": date(2026, 11, 30)}}
+    assert parse_lifecycle(told, where="lifecycle.yaml").former == {"0a": "2026-11-30"}

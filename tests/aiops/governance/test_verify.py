@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -249,7 +249,7 @@ def test_other_books_are_looked_through_too(signed):
 def test_what_belongs_to_nothing_that_is_there_is_told(signed):
     event = {"event": "lapse", "case_id": "UC-0001", "decision": "DEC-2026-0099",
              "condition": "C1", "evidence": "", "evidence_sha256": "", "by": "Ana",
-             "at": "2999-01-01T00:00:00+00:00"}  # fmt: skip
+             "proposal_id": "made", "at": datetime.now(UTC).isoformat()}  # fmt: skip
     ledger.append(lambda earlier: event, ledger.CONDITIONS)
     assert told() == ["conditions.jsonl, line 1: DEC-2026-0099 is not in the ledger"]
     for name in ("use_cases.jsonl", "use_cases.head.json"):
