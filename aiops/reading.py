@@ -20,6 +20,9 @@ from aiops.lookup import nearest
 from aiops.yaml_marks import Document, parse, parse_value
 
 KeyPath = tuple[str | int, ...]
+BLANK = "?"
+"""What `aiops init` writes where a person has to decide."""
+FILL = "write what is so for these data; the comment beside it says what may stand there"
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -80,12 +83,16 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> ConfigFile:
     problems = list(_override(document, overrides, path))
     expanded, unset = _expand(document.data)
     problems += [_problem(path, document, *item) for item in unset]
+    blank = [key for key, value in _leaves(document.data) if value == BLANK]
+    for key in blank:
+        problems.append(_problem(path, document, key, f"'{BLANK}' is still to be filled in", FILL))
     experiment = None
     try:
         experiment = Experiment.model_validate(expanded)
     except ValidationError as fault:
         for key, what, fix in _schema_problems(fault, expanded):
-            problems.append(_problem(path, document, key, what, fix))
+            if key not in blank:
+                problems.append(_problem(path, document, key, what, fix))
     told = {problem.key for problem in problems}
     for rule in RULES:
         for key, what, fix in rule(expanded):
@@ -147,6 +154,15 @@ def _override(document: Document, overrides: Sequence[str], path: Path) -> Itera
             yield Problem("command line", name, f"'{value}' is not YAML", "quote it, or close it")
             continue
         document.lines[tuple(keys)] = 0
+
+
+def _leaves(data: Any, key: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield each single value of a document, with the way to it; lists hold what is in the data."""
+    if isinstance(data, dict):
+        for name, item in data.items():
+            yield from _leaves(item, (*key, name))
+    elif not isinstance(data, list):
+        yield key, data
 
 
 def _expand(data: Any, key: KeyPath = ()) -> tuple[Any, list[tuple[KeyPath, str, str]]]:

@@ -83,9 +83,8 @@ def log_run(run_dir: Path, experiment: Experiment) -> str:
     told = read_json(run_dir / "run.json")
     with tempfile.TemporaryDirectory() as folder, _store() as client:
         files = Path(folder)
-        tables = write_artifacts(run_dir, experiment, files)
-        tags = {**shown.tags, "mlflow.loggedArtifacts": _logged_tables(tables)}
-        tags = fitted(tags, LONGEST_TAG, files)
+        tables = _logged_tables(write_artifacts(run_dir, experiment, files))
+        tags = fitted({**shown.tags, "mlflow.loggedArtifacts": tables}, LONGEST_TAG, files)
         params = fitted(shown.params, LONGEST_PARAM, files)
         experiment_id = _use_case_experiment(client, experiment.use_case)
         run_id, old = _run_for(client, told.get("mlflow_run_id"), params)
@@ -255,6 +254,7 @@ def log_portfolio(page: Path, head: str) -> str:
         run_id = run_id or board.create_run(client, experiment_id, name, tags, None)
         client.log_text(run_id, page.read_text(encoding="utf-8"), "portfolio.html")
         board.end_run(client, run_id, "FINISHED")
+        board.set_experiment_tags(client, experiment_id, register.front_door(client))
     project_all()  # what only the calendar changed: a page that is red beside tags that are green
     return str(run_id)
 

@@ -49,7 +49,8 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--condition",
     "conditions",
     multiple=True,
-    help="'ITEM: what will be done; owner; due date', once for each undecided gate item.",
+    help="'ITEM: what will be done; owner; YYYY-MM-DD', once for each item that `aiops gate` "
+    "leaves undecided; general: of none.",
 )
 @click.option("--lesson", "lessons", multiple=True, help="What others should know.")
 @click.option("--revisit-if", "revisit_if", multiple=True, help="E.g. 'n_positive>=480'.")
@@ -68,6 +69,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--key", "keys", multiple=True, type=_file, help="Private key of who signs at once.")
 @click.option("--draft", type=click.Path(path_type=Path), help="Write a draft; record nothing.")
 @click.option("--signed", type=_file, help="Record this draft.")
+@click.option("--unsigned", is_flag=True, help="With --signed: though nobody signed the draft.")
 @click.option("--project", is_flag=True, help="Decide nothing; show the ledger in MLflow again.")
 @json_option
 def decide_command(
@@ -75,6 +77,7 @@ def decide_command(
     keys: tuple[Path, ...],
     draft: Path | None,
     signed: Path | None,
+    unsigned: bool,
     project: bool,
     as_json: bool,
     **fields: Any,
@@ -97,7 +100,7 @@ def decide_command(
                 f"--signed records what the draft says, so leave out: {told}; "
                 "a changed decision is a new draft"
             )
-        _emit(record_signed(signed), as_json=as_json)
+        _emit(record_signed(signed, may_be_unsigned=unsigned), as_json=as_json)
         return
     missing = [name for name in ("use_case", "rationale", "by") if not fields[name]]
     if outcome is None or missing:

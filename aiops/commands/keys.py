@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,10 @@ def _show(ring: Any, *, as_json: bool) -> None:
         for m in ring.members
     ]
     lines += [f"does not hold: {fault}" for fault in ring.faults]
-    emit({"members": rows, "faults": list(ring.faults)}, lines or ["nobody may sign yet"],
-         as_json=as_json)  # fmt: skip
+    warnings = ring.warnings(datetime.now(UTC).isoformat(timespec="microseconds"))
+    lines += [f"take care: {text}" for text in warnings]
+    told = {"members": rows, "faults": list(ring.faults), "warnings": warnings}
+    emit(told, lines or ["nobody may sign yet"], as_json=as_json)
 
 
 COMMANDS = {"keys": keys_command}

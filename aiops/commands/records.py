@@ -71,6 +71,7 @@ def ui_command(port: int, as_json: bool) -> None:
     if as_json:
         emit({"address": address, "command": command}, [], as_json=True)
         return
+    _require_free(port)
     say(f"MLflow at {address}   (Ctrl-C ends it)")
     try:
         project_all()  # a day has gone by since the last decision: something may have lapsed
@@ -79,6 +80,24 @@ def ui_command(port: int, as_json: bool) -> None:
     except AiopsError as fault:
         say(f"MLflow may show an earlier day than today:\n{fault}")
     raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+def _require_free(port: int) -> None:
+    """Refuse a port on which something answers: its pages would be taken for this record."""
+    import socket
+
+    from aiops.errors import ConfigError
+
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError as fault:
+            raise ConfigError(
+                f"the port {port} is taken by another program",
+                where=f"--port {port}",
+                fix=f"choose another: aiops ui --port {port + 1}",
+            ) from fault
 
 
 COMMANDS = {

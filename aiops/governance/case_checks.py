@@ -17,7 +17,7 @@ from aiops.governance.run_checks import Nothing
 
 APPROVALS = ("approve", "approve-with-conditions")
 EDIT = "`aiops usecase edit`"
-FACTS = "or a line in facts.yaml"
+FACTS = "or a line `CASE: {FACT: VALUE}` in facts.yaml of AIOPS_HOME"
 ASK_DATA = "`aiops feasibility CONFIG` on the data there are"
 SETTLES = {
     "R02": "figures of each source by a run (G3, G4); a table cannot show it",

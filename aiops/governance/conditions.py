@@ -184,30 +184,42 @@ def close(
             fix="name the file: --evidence FILE",
         )
     _require_open(told, where)
-    answered = _answered(told, record, case, where) if event == "met" else ""
-    sha256 = keep_bytes(evidence) if evidence is not None else ""
+    said = {
+        "event": event,
+        "case_id": case.id,
+        "decision": told.decision,
+        "proposal_id": record["proposal_id"],
+        "condition": told.id.rpartition("/")[2],
+        "evidence": evidence.name if evidence else "",
+        "evidence_sha256": "",
+        "answered": "",
+        "by": by,
+    }
+    _closing(said, record, key, 0, where)  # who may not say so is told before what is lacking
+    said["answered"] = _answered(told, record, case, where) if event == "met" else ""
+    said["evidence_sha256"] = keep_bytes(evidence) if evidence is not None else ""
 
     def next_event(earlier: list[ledger.Record]) -> ledger.Line:
         _require_open(told, where)
-        said = {
-            "event": event,
-            "case_id": case.id,
-            "decision": told.decision,
-            "proposal_id": record["proposal_id"],
-            "condition": told.id.rpartition("/")[2],
-            "evidence": evidence.name if evidence else "",
-            "evidence_sha256": sha256,
-            "answered": answered,
-            "by": by,
-            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
-        }
-        line = ledger.Line(said, seal_closing(said, key) if key is not None else {})
-        if fault := signature_fault(record, line, len(earlier)):
-            raise GateError(fault, where=where, fix="see who may sign: aiops keys list")
-        return line
+        return _closing(said, record, key, len(earlier), where)
 
     ledger.append(next_event, ledger.CONDITIONS)
     return find(case.id)
+
+
+def _closing(
+    said: Mapping[str, Any],
+    record: Mapping[str, Any],
+    key: "KeyPair | None",
+    position: int,
+    where: str,
+) -> ledger.Line:
+    """Return the line of a closing, signed where there is a key, or say why it does not count."""
+    entry = {**said, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
+    line = ledger.Line(entry, seal_closing(entry, key) if key is not None else {})
+    if fault := signature_fault(record, line, position):
+        raise GateError(fault, where=where, fix="see who may sign: aiops keys list")
+    return line
 
 
 def _require_somebody(

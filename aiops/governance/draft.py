@@ -13,7 +13,7 @@ from aiops.errors import ConfigError, GateError
 from aiops.files import write_json
 from aiops.governance import dissents, ledger
 from aiops.governance.decision import check_store, draft, show
-from aiops.governance.keyring import book_of, read_keyring
+from aiops.governance.keyring import DEMO_KEYS, book_of, read_keyring
 from aiops.governance.keys import KeyPair
 from aiops.governance.lawful import needed_by
 from aiops.governance.lifecycle import read_lifecycle
@@ -148,8 +148,15 @@ def sign_draft(path: Path, pair: KeyPair, *, dissent: str = "") -> Drafted:
     return signed
 
 
-def record_signed(path: Path) -> DecisionRecord:
+def record_signed(path: Path, *, may_be_unsigned: bool = True) -> DecisionRecord:
     """Record a signed draft in the ledger and show it in MLflow.
+
+    Parameters
+    ----------
+    path : Path
+        The draft.
+    may_be_unsigned : bool
+        Whether a draft that nobody signed is recorded by a name alone, where that suffices.
 
     Raises
     ------
@@ -162,6 +169,13 @@ def record_signed(path: Path) -> DecisionRecord:
     drafted = read_draft(path)
     against = [*drafted.dissents, *dissents.of_statement(drafted.statement)]
     signed = drafted.envelope is not None and drafted.envelope["signatures"]
+    if not (signed or may_be_unsigned or drafted.statement["attested_by"]):
+        raise GateError(
+            "nobody has signed this draft",
+            where=str(path),
+            fix=f"let them sign: aiops sign {path} --key KEY; or record it by a name alone: "
+            f"aiops decide --signed {path} --unsigned",
+        )
     if signed:
         require_unchanged(drafted.statement)
     if not signed or missing_roles(drafted):
@@ -211,13 +225,17 @@ def lines_of(statement: dict[str, Any]) -> list[str]:
     """Return what a signature on a statement means, in a few lines to read before signing."""
     answers = [item["passed"] for item in statement["evidence"]]
     gate = f"{statement['gate_step'] or statement['gate']}: {statement['gate_outcome']}"
+    asked = [f"  gate {gate}, {answers.count(True)} of {len(answers)} items passed"]
     lines = [
         f"{statement['outcome']} {statement['case_id']} {statement['use_case']}",
         f"  {statement['from_state']} -> {statement['to_state']}"
         + (f", {statement['effect'].replace('_', ' ')}" if statement["effect"] else ""),
-        f"  gate {gate}, {answers.count(True)} of {len(answers)} items passed",
+        *(asked if answers else []),
         f"  {statement['rationale']}",
     ]
+    lines += [f"  present: {who}" for who in statement["attendees"]]
+    lines += [f"  does not agree, by word: {who}" for who in statement["dissent"]]
+    lines += [f"  interest: {who}" for who in statement["conflicts_of_interest"]]
     lines += [f"  reason: {r['code']} {r['name']}" for r in statement["reasons"]]
     lines += [
         f"  condition: {c['text']} ({c['owner']}, {c['due']})" for c in statement["conditions"]
@@ -245,15 +263,25 @@ def _require_may_sign(
     statement: dict[str, Any], pair: KeyPair, path: Path, *, is_dissent: bool = False
 ) -> None:
     book = book_of(str(statement["use_case"]))
+    for record in ledger.read_all():
+        if record.get("proposal_id") == statement["proposal_id"]:
+            raise GateError(
+                f"this draft was recorded already, as {record['id']}: nobody can add to it",
+                where=str(path),
+                fix="nothing to do; another decision is another draft",
+            )
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     force = {m.key.key_id for m in read_keyring(book).in_force(now)}
     person = pair.public.person
     if pair.public.key_id not in force and _has_ring(statement):
         said = f"the key of {person} is not in force in the book '{book}'"
-        demo = (
-            ": a demo's key signs nothing but the demo's use cases" if pair.public.is_demo else ""
-        )
-        raise GateError(said + demo, where=str(path), fix="see who may sign: aiops keys list")
+        fix = "see who may sign: aiops keys list"
+        if pair.public.is_demo:
+            said += ": a demo's key signs nothing but the demo's use cases"
+        elif book == DEMO_KEYS:
+            said += ": the demo's use cases take the demo's keys alone"
+            fix = "practise on a case of your own: aiops usecase submit SLUG --title TITLE"
+        raise GateError(said, where=str(path), fix=fix)
     needed = read_lifecycle().needed(
         statement["from_state"], statement["outcome"], statement["gate"] or None
     )

@@ -25,9 +25,11 @@ WORD = {
 }
 GRADE = {
     "recorded": "recorded, nobody signed",
-    "attested": "attested from signed minutes",
+    "attested": "attested, minutes on file",
     "signed": "signed",
 }
+DEMO = "demo-"
+"""How the name of a use case of the demo begins."""
 _NOT_FIGURES = ("code", "source", "supports", "kind")
 PASSED = {True: "pass", False: "fail", None: "undecided"}
 
@@ -45,14 +47,29 @@ def gate_words(record: DecisionRecord) -> str:
     return step if record.gate_outcome == "not asked" else f"{step} ({record.gate_outcome})"
 
 
+def reason_words(reason: str) -> str:
+    """Return a reason as a person says it, its code last.
+
+    Examples
+    --------
+    >>> reason_words("R01 INSUFFICIENT_DATA")
+    'insufficient data (R01)'
+    """
+    code, _, name = reason.partition(" ")
+    return f"{name.replace('_', ' ').lower()} ({code})"
+
+
 def force_words(record: DecisionRecord) -> str:
     """Return whether the grade of a decision is enough for it to hold.
 
     Examples
     --------
-    >>> force_words(DecisionRecord.model_construct(grade="recorded", grade_required="recorded"))
+    >>> force_words(DecisionRecord.model_construct(grade_required="recorded",
+    ...     made_by_program=False))
     'It is in force: for this outcome a written name suffices, and no signature is asked for.'
     """
+    if record.made_by_program:
+        return "A program made it, no board."
     asked = {
         "recorded": "a written name suffices, and no signature is asked for",
         "attested": "signed minutes suffice",
@@ -70,7 +87,7 @@ def grade_words(record: DecisionRecord) -> str:
 def headline(record: DecisionRecord, standing: DecisionStanding | None = None) -> str:
     """Return a decision in one line: outcome, gate step, reason, grade; what is red comes first."""
     now = standing or DecisionStanding()
-    reasons = ", ".join(f"{reason.code} {reason.name}" for reason in record.reasons)
+    reasons = ", ".join(reason_words(f"{r.code} {r.name}") for r in record.reasons)
     parts = [WORD[record.outcome]]
     if now.approval == LAPSED:
         parts[0] = f"LAPSED on {record.expires_at} · {parts[0]}"
@@ -178,7 +195,8 @@ def use_case_markdown(use_case: UseCase) -> str:
         first.append(f"conditions OVERDUE: {len(use_case.overdue)}")
     elif use_case.conditions_open:
         first.append(f"conditions open: {use_case.conditions_open}")
-    first += [", ".join(use_case.reasons)] if use_case.reasons else []
+    first += [", ".join(map(reason_words, use_case.reasons))] if use_case.reasons else []
+    first += ["made data, a demo"] if use_case.slug.startswith(DEMO) else []
     first.append(_plain(use_case.owner or "no owner named"))
     facts: list[tuple[str, Any]] = [
         ("Problem", use_case.problem),
@@ -215,7 +233,8 @@ def _last_decision(use_case: UseCase) -> list[str]:
     meaning = read_reasons().codes
     lines = [
         f"**{WORD[record.outcome].capitalize()} by {_plain(record.made_by)} on "
-        f"{record.created_at[:10]}**, {grade_words(record)}. {_plain(record.rationale)}",
+        f"{record.created_at[:10]}**, {grade_words(record)}. {force_words(record)} "
+        f"{_plain(record.rationale)}",
         "",
     ]
     for reason in record.reasons:

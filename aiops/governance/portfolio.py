@@ -9,7 +9,7 @@ from typing import Any
 from aiops import home
 from aiops.files import read_json, write_text
 from aiops.governance import ledger
-from aiops.governance.letter import WORD, grade_words, render
+from aiops.governance.letter import WORD, grade_words, reason_words, render
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.record import DecisionRecord
 from aiops.governance.revisit import revisit
@@ -192,6 +192,7 @@ def portfolio_html(portfolio: Portfolio) -> str:
         silent=len(portfolio.projects) - len(staff),
         soon=SOON_DAYS,
         in_words=in_words,
+        words=reason_words,
     )
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from aiops import home
 from aiops.errors import ConfigError
 from aiops.governance import ledger
 from aiops.governance.blanks import is_blank
@@ -171,9 +170,8 @@ def answer(text: str, facts: Mapping[str, tuple[Value, str]]) -> Answer:
     except ConfigError:
         return Answer(text, UNKNOWN, "written in words: a person must judge")
     if wanted.fact not in facts:
-        return Answer(
-            text, UNKNOWN, f"nobody has stated {wanted.fact}: add it to {home.facts_file().name}"
-        )
+        told = f"nobody has stated {wanted.fact}: add it under the case's name in facts.yaml"
+        return Answer(text, UNKNOWN, f"{told} (CASE: {{{wanted.fact}: VALUE}}) of AIOPS_HOME")
     value, source = facts[wanted.fact]
     told = f"{wanted.fact} is {_told(value)}"
     hit = _compared(value, wanted)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiops.errors import GateError
 from aiops.governance.dissents import kept_at
-from aiops.governance.keyring import DEMO_KEYS, Keyring, Member, book_of, read_keyring
+from aiops.governance.keyring import DEMO_KEYS, KEYS, Keyring, Member, book_of, read_keyring
 from aiops.governance.keys import PublicKey
 from aiops.governance.lifecycle import APPROVALS, Grade, Needed, suffices
 from aiops.governance.people import is_same, named_twice
@@ -155,6 +155,13 @@ def _in_force(key: PublicKey, members: Sequence[Member], where: str) -> Member:
 
 def _refuse_demo_keys(envelope: Envelope, book: str, where: str) -> None:
     if book == DEMO_KEYS:
+        people = {key.key_id: key.person for key in read_keyring(KEYS).public_keys()}
+        if used := [people[s["keyid"]] for s in envelope["signatures"] if s["keyid"] in people]:
+            raise GateError(
+                f"the demo's use cases take the demo's keys alone, not that of {', '.join(used)}",
+                where=where,
+                fix="practise on a case of your own: aiops usecase submit SLUG --title TITLE",
+            )
         return
     demo = {key.key_id: key.person for key in read_keyring(DEMO_KEYS).public_keys()}
     used = [demo[s["keyid"]] for s in envelope.get("signatures", []) if s["keyid"] in demo]

@@ -32,12 +32,15 @@ class DecisionStanding:
         ``DUE`` or empty.
     warnings : tuple of str
         What somebody must act on, the worst first.
+    due_first : str
+        Day and words of each condition that is not met, the first due first.
     """
 
     approval: str = ""
     conditions: str = NO_CONDITIONS
     review: str = ""
     warnings: tuple[str, ...] = ()
+    due_first: str = ""
 
     @property
     def is_red(self) -> bool:
@@ -49,6 +52,7 @@ class DecisionStanding:
         return {
             "aiops.approval": self.approval,
             "aiops.conditions": self.conditions,
+            "aiops.due_first": self.due_first,
             "aiops.review": self.review,
             "aiops.act_on": json.dumps(list(self.warnings)) if self.warnings else "",
         }
@@ -119,7 +123,9 @@ def decision_standing(
     due = is_last and record.review_by is not None and record.review_by <= day
     if due and record.to_state not in DONE:
         told.append(f"DUE: the review was to be on {record.review_by}")
-    return DecisionStanding(approval, conditions, DUE if due else "", tuple(told))
+    by_day = [f"{c.due}: {c.text} ({c.owner})" for c in sorted(waiting, key=lambda c: c.due)]
+    review = DUE if due else ""
+    return DecisionStanding(approval, conditions, review, tuple(told), " / ".join(by_day))
 
 
 def _approval(record: DecisionRecord, case: UseCase) -> str:

@@ -284,9 +284,7 @@ def _intake(said: dict[str, Any]) -> Intake:
         found = Intake.model_validate(said)
     except ValidationError as fault:
         told = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in fault.errors())
-        raise ConfigError(
-            told, where=where, fix=f"fields are: {', '.join(Intake.model_fields)}"
-        ) from fault
+        raise ConfigError(told, where=where, fix=_fix_of(fault)) from fault
     days = {name: getattr(found, name) for name in DAYS}
     wrong = [
         f"{n}: {day} is still to come" for n, day in days.items() if day and day > date.today()
@@ -297,6 +295,15 @@ def _intake(said: dict[str, Any]) -> Intake:
     if wrong:
         raise ConfigError("; ".join(wrong), where=where, fix="write what is so today")
     return found
+
+
+def _fix_of(fault: ValidationError) -> str:
+    names = {str(e["loc"][0]) for e in fault.errors()}
+    if names <= set(DAYS):
+        return f"write days as YYYY-MM-DD, such as {date.today()}"
+    if names <= set(Intake.model_fields):
+        return "write these again; see: aiops usecase submit --help"
+    return f"fields are: {', '.join(Intake.model_fields)}"
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from aiops.governance.usecase import UseCase
 _FIXED = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 135}
 _WIDTHS = {"outcome": 150, "state": 110, "owner": 130, "revisit_if": 160, "reasons": 250}
 _WIDTHS["conditions"] = 170
-_WIDTHS |= dict.fromkeys(("learnt", "act_on", "title"), 280)
+_WIDTHS |= dict.fromkeys(("learnt", "act_on", "title", "due_first"), 280)
 _WIDTH = 110
 """Columns that MLflow always shows, and how wide each is: what matters needs no scrolling."""
 _View = tuple[str, str, tuple[str, ...]]
@@ -35,17 +35,17 @@ _VIEWS: dict[str, _View] = {
         ("reasons", "learnt", "revisit_if", "made_by", "outcome", "step", "grade"),
     ),
     "review": (
-        "Due for review",
+        "Due for review (empty: none is)",
         f"tags.`aiops.review` = '{DUE}'",
         ("review_by", "owner", *_WHY),
     ),
     "conditions": (
         "Conditions open or overdue",
         "tags.`aiops.conditions` LIKE 'open%'",
-        ("conditions", "act_on", "owner", "step", "grade", "expires_at"),
+        ("due_first", "act_on", "conditions", "step", "owner"),
     ),
     "lapsed": (
-        "Lapsed approvals",
+        "Lapsed approvals (empty: none is)",
         f"tags.`aiops.approval` = '{LAPSED}'",
         ("expires_at", "owner", "approval", "outcome", "step", "grade"),
     ),
@@ -148,13 +148,13 @@ def decision_tags(
 
 def decisions_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that holds the decisions."""
-    note = f"{_NOTE} {_links(_VIEWS, experiment_id)}"
+    note = f"{_links(_VIEWS, experiment_id)}. {_NOTE}"
     return {**saved_views(), "mlflow.note.content": note}
 
 
 def register_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that lists the use cases."""
-    note = f"{_REGISTER_NOTE} {_links(_REGISTER_VIEWS, experiment_id)}"
+    note = f"{_links(_REGISTER_VIEWS, experiment_id)}. {_REGISTER_NOTE}"
     return {**_saved(_REGISTER_VIEWS), "mlflow.note.content": note}
 
 

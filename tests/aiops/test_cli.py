@@ -113,7 +113,7 @@ def test_init_writes_a_config_that_says_what_is_left_to_do(tmp_path):
     assert "the file is there already" in again.stderr
     unfinished = aiops("validate", tmp_path / "c.yaml", home=tmp_path)
     assert unfinished.returncode == 2
-    assert "data.modality: '?' is not allowed" in unfinished.stderr
+    assert "data.modality: '?' is still to be filled in" in unfinished.stderr
 
 
 def test_a_decision_without_its_parts_says_which(tmp_path):
@@ -157,7 +157,7 @@ def test_init_quotes_names_that_yaml_would_read_otherwise(tmp_path):
     assert '{label: "# ill, [x]", positive: [1]}' in config.read_text()
     told = aiops("validate", config, home=tmp_path)  # names what to fill in, not a broken line
     assert told.returncode == 2
-    assert "data.modality: '?' is not allowed" in told.stderr
+    assert "data.modality: '?' is still to be filled in" in told.stderr
 
 
 def test_a_stage_too_early_is_answered_with_the_command_of_this_very_run(tmp_path):
@@ -210,3 +210,19 @@ def test_an_edit_that_does_not_fit_the_register_is_named(home, monkeypatch, caps
         "LedgerError: it does not fit the register: labels_planned: Input should"
     )
     assert "many" not in told
+
+
+def test_init_takes_a_column_of_few_numbers_for_codes(tmp_path):
+    table = tmp_path / "cases.csv"
+    rows = "".join(f"c{n},p{n},{n % 2},{20 + n},{n % 3 == 0:d}\n" for n in range(30))
+    table.write_text("row_id,patient_id,sex,age,ill\n" + rows)
+    out = tmp_path / "c.yaml"
+    assert CliRunner().invoke(cli, ["init", str(table), "--out", str(out)]).exit_code == 0
+    text = out.read_text()
+    assert "  case: row_id\n" in text
+    assert "sex: {column: sex, values: {0: '?', 1: '?'}}" in text
+    assert "age: {column: age, bands: [0, 18, 40, 60, 80], range: [0, 110]}" in text
+    told = CliRunner().invoke(cli, ["validate", str(out)]).exception
+    assert "data.attributes.sex.values.0: '?' is still to be filled in" in str(told)
+    assert "intended_use: '?' is still to be filled in" in str(told)
+    assert "not a valid" not in str(told)

@@ -117,7 +117,13 @@ def test_a_key_at_once_signs_at_once_and_a_dissent_is_shown(aiops, keys, tmp_pat
     assert "Dr chair does not agree" in said
     wrong = aiops("decide", "reject", "--signed", draft, "--use-case", "mr-triage", code=2)
     assert "leave out: reject, --use-case" in wrong
-    assert "does not agree: Dr chair: It is ready." in aiops("decide", "--signed", draft)
+    alone = aiops("decide", "--signed", draft, code=3)
+    assert alone.startswith("nobody has signed this draft")
+    assert f"aiops decide --signed {draft} --unsigned" in alone
+    said = aiops("decide", "--signed", draft, "--unsigned")
+    assert "does not agree: Dr chair: It is ready." in said
+    late = aiops("sign", draft, "--key", keys["ai lead"], code=3)
+    assert late.startswith("this draft was recorded already, as DEC-")
 
 
 def test_a_case_shows_what_was_learnt_what_lies_with_it_and_what_it_tries_again(aiops, tmp_path):

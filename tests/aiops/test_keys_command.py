@@ -27,6 +27,7 @@ def test_keys_are_made_founded_enrolled_and_revoked(aiops, tmp_path):
     lee, cho = (made[n]["private"] for n in ("Lee", "Cho"))
     both = ("--key", lee, "--key", cho)
     aiops("found", "--key", lee, "--role", "chair", "--key", cho, "--role", "cso, quality manager")
+    assert aiops("list")["warnings"][0].endswith("enrol a third")
     aiops("enrol", made["Ana"]["public"], "--role", "ai lead", *both)
     shown = aiops("list")
     assert [(m["person"], m["roles"]) for m in shown["members"]] == [

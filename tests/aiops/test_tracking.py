@@ -1,4 +1,5 @@
 import json
+import socket
 import time
 import warnings
 from datetime import date, timedelta
@@ -209,7 +210,7 @@ def test_a_registered_use_case_is_found_by_number_state_and_reason(client, make_
     assert experiment.tags["aiops.owner"] == "Radiology"
     assert experiment.tags["aiops.reasons"] == "R13 UNFAIR"
     note = experiment.tags["mlflow.note.content"]
-    assert note.startswith("REJECTED · R13 UNFAIR · Radiology\n")
+    assert note.startswith("REJECTED · unfair (R13) · Radiology\n")
     assert "Not said at intake: problem, pathway" in note
 
 
@@ -235,7 +236,7 @@ def test_a_decision_without_a_run_is_a_run_of_its_own(client, home):
     assert tags["aiops.prev_sha256"] == ledger.GENESIS
     first = tags["mlflow.note.content"].splitlines()[0].replace("\\", "")
     assert first == (
-        "**REJECTED · no gate · reason R08 VENDOR_DUPLICATE, R06 NO_CHAMPION_OR_OWNER · "
+        "**REJECTED · no gate · reason vendor duplicate (R08), no champion or owner (R06) · "
         "made by a program, recorded, nobody signed**"
     )
     assert artifacts(client, run.info.run_id) == {
@@ -350,27 +351,46 @@ def test_the_ui_is_bound_to_this_machine(home):
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def test_the_ui_and_the_portfolio_show_today(home, monkeypatch, tmp_path):
+@pytest.fixture
+def port():
+    """A port on which nothing answers."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return str(one.getsockname()[1])
+
+
+def test_a_port_that_another_program_has_is_refused_before_any_address_is_told(home):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        number = other.getsockname()[1]
+        done = CliRunner().invoke(cli, ["ui", "--port", str(number)])
+    assert done.exception.what == f"the port {number} is taken by another program"
+    assert done.exception.fix == f"choose another: aiops ui --port {number + 1}"
+    assert "http" not in done.output
+
+
+def test_the_ui_and_the_portfolio_show_today(home, port, monkeypatch, tmp_path):
     days = []
     monkeypatch.setattr(tracking, "project_all", lambda: days.append("shown"))
     monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=0))
-    assert CliRunner().invoke(cli, ["ui"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["ui", "--port", port]).exit_code == 0
     page = tmp_path / "portfolio.html"
     page.write_text("<html></html>")
     tracking.log_portfolio(page, ledger.head())
     assert days == ["shown", "shown"]
 
 
-def test_the_ui_opens_all_the_same_where_mlflow_cannot_be_brought_to_today(home, monkeypatch):
+def test_the_ui_opens_all_the_same_where_mlflow_cannot_be_brought_to_today(home, port, monkeypatch):
     def fails():
         raise TrackingError("the server went away", where="here", fix="wait")
 
     monkeypatch.setattr(tracking, "project_all", fails)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=0))
-    done = CliRunner().invoke(cli, ["ui"])
+    done = CliRunner().invoke(cli, ["ui", "--port", port])
     assert done.exit_code == 0
     assert "may show an earlier day than today" in done.stderr
-    assert "MLflow at http://127.0.0.1:5000" in done.stderr
+    assert f"MLflow at http://127.0.0.1:{port}" in done.stderr
 
 
 def test_a_trained_network_is_served_from_file_and_from_array(client, make_run, tmp_path, capfd):

@@ -118,7 +118,7 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
 
     listed = seen(f"{server}/experiments", "experiments", tmp_path)
     assert "usecase/UC-0001 wrist-scaphoid" in listed
-    first = "REJECTED · R01 INSUFFICIENT_DATA, R03 DATA_FRAGMENTED · Emergency department"
+    first = "REJECTED · insufficient data (R01), data fragmented (R03) · Emergency department"
     assert first in listed
     assert "DEFERRED · R19 NO_CAPACITY_OR_FUNDS · no owner named" in listed
     assert "aiops.state : rejected" in listed
@@ -145,6 +145,7 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
     assert "bowel-polyps: defer" in seen(f"{view}-review", "review", tmp_path)
     conditions = seen(f"{view}-conditions", "conditions", tmp_path)
     assert "chest-effusion: approve-with-conditions" in conditions
+    assert f"{date.today() + timedelta(days=9)}: a new test list (Dr Okafor)" in conditions
     assert "1 matching run" in conditions
     assert "0 matching runs" in seen(f"{view}-lapsed", "lapsed", tmp_path)
 
@@ -152,7 +153,7 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
     page = f"{server}/experiments/{decisions}/runs/{run.info.run_id}"
     decision = seen(page, "decision", tmp_path)
     assert (
-        "REJECTED · no gate · reason R01 INSUFFICIENT_DATA, R03 DATA_FRAGMENTED · "
+        "REJECTED · no gate · reason insufficient data (R01), data fragmented (R03) · "
         "recorded, nobody signed" in decision
     )
     assert "aiops.to_state : rejected" in decision

@@ -60,7 +60,7 @@ def test_the_first_line_says_outcome_gate_reason_and_grade(rejected):
     record, case = rejected
     told = headline(record.model_copy(update={"gate_step": "G1", "gate_outcome": "fail"}))
     assert told == (
-        "REJECTED · G1 (fail) · reason R01 INSUFFICIENT_DATA, R08 VENDOR_DUPLICATE · "
+        "REJECTED · G1 (fail) · reason insufficient data (R01), vendor duplicate (R08) · "
         "recorded, nobody signed"
     )
     first = decision_markdown(record, case).splitlines()[0].replace("\\", "")
@@ -146,7 +146,7 @@ def test_an_attested_decision_names_the_secretary_and_the_minutes(rejected):
     record, case = rejected
     told = {"grade": "attested", "attested_by": "J. Clerk", "minutes_sha256": "a" * 64}
     page = decision_html(record.model_copy(update=told), case)
-    assert "attested from signed minutes" in page
+    assert "attested, minutes on file" in page
     assert f"Attested by J. Clerk from minutes with SHA-256 {'a' * 64}." in page
 
 
@@ -171,7 +171,7 @@ def test_the_card_of_a_case_says_why_it_ended_in_words(home):
                 lessons=["Ask what a blank means."], revisit_if=["n_positive>=480"])
     )  # fmt: skip
     card = use_case_markdown(usecase.find("wrist"))
-    assert card.startswith("REJECTED · R01 INSUFFICIENT_DATA · Radiology")
+    assert card.startswith("REJECTED · insufficient data (R01) · Radiology")
     assert f"**Rejected by Board on {record.created_at[:10]}**, recorded, nobody signed." in card
     assert r"43 of \<100\> patients." in card
     assert r"- Why: R01 INSUFFICIENT\_DATA. There are not enough patients" in card

@@ -85,7 +85,7 @@ def test_the_board_says_where_each_project_stands_why_and_for_how_long(full):
     assert found.reasons[0] == ("R01 INSUFFICIENT_DATA", ("wrist",))
     text = words(portfolio_html(found))
     assert "rejected for 30 days" in text
-    assert "Why: R01 insufficient data, R08 vendor duplicate" in text
+    assert "Why: insufficient data (R01), vendor duplicate (R08)" in text
     assert "6.5 staff days and 0 hours of computing are recorded" in text
     assert "for 3 of 4 projects nobody recorded staff days" in text
     assert "Owner: nobody named" in text

@@ -50,7 +50,7 @@ def test_it_is_green_until_the_day_its_approval_ends(run, decided):
     now = run_standing(SLUG, NAME)
     assert (now.tone, now.decision) == ("good", record.id)
     assert now.headline == (
-        f"APPROVED for silent prospective by {record.id} (attested from signed minutes), "
+        f"APPROVED for silent prospective by {record.id} (attested, minutes on file), "
         f"until {record.expires_at}"
     )
     assert run_standing(SLUG, NAME, record.expires_at - timedelta(days=1)).tone == "good"
@@ -81,7 +81,7 @@ def test_what_was_suspended_or_ended_is_red_with_who_and_why(run, decided):
     stop = decided("suspend", reasons=["R24"])
     now = run_standing(SLUG, NAME)
     assert (now.tone, now.headline) == ("bad", f"SUSPENDED by {stop.id}: not to be used")
-    assert "reason R24" in now.lines[0]
+    assert "reason safety or security event (R24)" in now.lines[0]
     assert now.lines[1] == f"{first.id} had approved this run; that is not in force."
 
 

@@ -202,7 +202,7 @@ def test_a_demo_key_signs_nothing_but_the_demo(ring, demo_ring, stand):
     assert record_decision(told, keys).grade == "signed"
     stand("submitted", slug="demo-mr")
     told = propose("approve", "demo-mr", gate="G0", **said)
-    with pytest.raises(GateError, match="nobody enrolled"):
+    with pytest.raises(GateError, match="take the demo's keys alone, not that of Dr Ai Lead"):
         record_decision(told, [ring["ai lead"], ring["clinical lead"]])
 
 
