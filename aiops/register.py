@@ -81,7 +81,7 @@ def addresses(client: Client) -> dict[str, str]:
 def front_door(client: Client) -> dict[str, str]:
     """Return the places where a board begins as links, as the description of another page."""
     told = " · ".join(f"[{name}]({address})" for name, address in addresses(client).items())
-    note = f"Open: {told}. The runs below are all projects on a page, one a day."
+    note = f"All projects on a page, one run a day. Open: {told}."
     return {"mlflow.note.content": note}
 
 

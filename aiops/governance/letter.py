@@ -30,6 +30,8 @@ GRADE = {
 }
 DEMO = "demo-"
 """How the name of a use case of the demo begins."""
+LONGEST_FIGURE = 120
+"""Characters of a figure that stands in a first line."""
 _NOT_FIGURES = ("code", "source", "supports", "kind")
 PASSED = {True: "pass", False: "fail", None: "undecided"}
 
@@ -195,7 +197,9 @@ def use_case_markdown(use_case: UseCase) -> str:
         first.append(f"conditions OVERDUE: {len(use_case.overdue)}")
     elif use_case.conditions_open:
         first.append(f"conditions open: {use_case.conditions_open}")
-    first += [", ".join(map(reason_words, use_case.reasons))] if use_case.reasons else []
+    if use_case.reasons:
+        main, *more = map(reason_words, use_case.reasons)
+        first += [f"{main}{_figure_behind(use_case)}", *([", ".join(more)] if more else [])]
     first += ["made data, a demo"] if use_case.slug.startswith(DEMO) else []
     first.append(_plain(use_case.owner or "no owner named"))
     facts: list[tuple[str, Any]] = [
@@ -223,13 +227,28 @@ def use_case_markdown(use_case: UseCase) -> str:
     return "\n".join(lines)
 
 
-def _last_decision(use_case: UseCase) -> list[str]:
-    """Return why a case stands where it stands, in words, so that nobody has to look further."""
+def _figure_behind(use_case: UseCase) -> str:
+    """Return the figure behind the main reason, where one was computed and speaks for it."""
+    record = _decided_last(use_case)
+    main = next((r for r in record.reasons if r.primary), None) if record else None
+    evidence = (main.evidence if main else None) or {}
+    if main is None or main.basis != "computed" or not evidence.get("supports"):
+        return ""
+    told = str(evidence.get("sentence", "")).partition(". ")[0].rstrip(".")
+    return f": {_plain(told)}" if 0 < len(told) <= LONGEST_FIGURE else ""
+
+
+def _decided_last(use_case: UseCase) -> DecisionRecord | None:
     name = use_case.decisions[-1] if use_case.decisions else ""
     found = next((r for r in ledger.read_all() if r["id"] == name), None)
-    if found is None:
+    return None if found is None else DecisionRecord.model_validate(found)
+
+
+def _last_decision(use_case: UseCase) -> list[str]:
+    """Return why a case stands where it stands, in words, so that nobody has to look further."""
+    record = _decided_last(use_case)
+    if record is None:
         return []
-    record = DecisionRecord.model_validate(found)
     meaning = read_reasons().codes
     lines = [
         f"**{WORD[record.outcome].capitalize()} by {_plain(record.made_by)} on "

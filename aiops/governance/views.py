@@ -74,11 +74,11 @@ _REGISTER_VIEWS: dict[str, _View] = {
 }
 _MADE_AT_MS = 1_763_769_600_000  # the day the views were written, so that their bytes never change
 _REGISTER_NOTE = (
-    "Every use case, whether it ever became a model or not. Green tick: in use or in a silent "
+    "Whether it ever became a model or not. Green tick: in use or in a silent "
     "trial. Red cross: rejected, discontinued or retired. Clock: an idea, in work, or on hold."
 )
 _NOTE = (
-    "Every decision on a use case, rejected ones included. Green tick: approved or resumed. Red "
+    "Rejected ones are included. Green tick: approved or resumed. Red "
     "cross: rejected, discontinued, suspended or retired. Clock: put off. The ledger file is the "
     "record; this page shows it, and `aiops ledger verify` compares the two."
 )
@@ -148,13 +148,13 @@ def decision_tags(
 
 def decisions_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that holds the decisions."""
-    note = f"{_links(_VIEWS, experiment_id)}. {_NOTE}"
+    note = f"Every decision. {_links(_VIEWS, experiment_id)}. {_NOTE}"
     return {**saved_views(), "mlflow.note.content": note}
 
 
 def register_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of the experiment that lists the use cases."""
-    note = f"{_links(_REGISTER_VIEWS, experiment_id)}. {_REGISTER_NOTE}"
+    note = f"Every use case. {_links(_REGISTER_VIEWS, experiment_id)}. {_REGISTER_NOTE}"
     return {**_saved(_REGISTER_VIEWS), "mlflow.note.content": note}
 
 

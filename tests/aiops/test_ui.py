@@ -31,7 +31,7 @@ FLAGS = (
 )  # fmt: skip
 LEARNT = {"lessons": ["Ask for the reporting convention first."], "revisit_if": ["n_positive>=480"]}
 SAID = {"by": "Imaging AI board"}
-FIGURES = {"code": "R01", "kind": "computed", "value": 112.0, "threshold": 480,
+FIGURES = {"code": "R01", "kind": "computed", "supports": True, "value": 112.0, "threshold": 480,
            "sentence": "112 films of the second manufacturer; 480 are needed."}  # fmt: skip
 
 pytestmark = [
@@ -118,9 +118,12 @@ def test_a_board_member_finds_state_reason_and_evidence_of_a_rejected_project(
 
     listed = seen(f"{server}/experiments", "experiments", tmp_path)
     assert "usecase/UC-0001 wrist-scaphoid" in listed
-    first = "REJECTED · insufficient data (R01), data fragmented (R03) · Emergency department"
+    first = (
+        "REJECTED · insufficient data (R01): 112 films of the second manufacturer; 480 are needed "
+        "· data fragmented (R03) · Emergency department"
+    )
     assert first in listed
-    assert "DEFERRED · R19 NO_CAPACITY_OR_FUNDS · no owner named" in listed
+    assert "DEFERRED · no capacity or funds (R19) · no owner named" in listed
     assert "aiops.state : rejected" in listed
     assert "governance/decisions" in listed
 

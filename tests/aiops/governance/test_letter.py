@@ -182,6 +182,29 @@ def test_the_card_of_a_case_says_why_it_ended_in_words(home):
     assert f"- The whole decision: {record.id}" in card
 
 
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        ({}, "insufficient data (R01): 43 patients have it; 100 are asked for · unfair (R13)"),
+        ({"supports": False}, "insufficient data (R01) · unfair (R13)"),
+        ({"supports": None}, "insufficient data (R01) · unfair (R13)"),
+        ({"sentence": "x" * 121 + "."}, "insufficient data (R01) · unfair (R13)"),
+        ({"sentence": ""}, "insufficient data (R01) · unfair (R13)"),
+        ({"kind": "stated"}, "insufficient data (R01) · unfair (R13)"),
+    ],
+)
+def test_the_first_line_of_a_card_has_the_figure_that_speaks_for_it(home, told, first):
+    usecase.submit("wrist", "Scaphoid fracture", owner="Radiology")
+    figure = {"kind": "computed", "supports": True,
+              "sentence": "43 patients have it; 100 are asked for. Nobody knows more."}  # fmt: skip
+    record_decision(
+        propose("reject", "wrist", reasons=["R01", "R13"], rationale="Too few.", by="Board",
+                reason_evidence={"R01": {**figure, **told}}, **LEARNT)
+    )  # fmt: skip
+    card = use_case_markdown(usecase.find("wrist"))
+    assert card.startswith(f"REJECTED · {first} · Radiology\n")
+
+
 def test_every_finding_behind_a_reason_is_told_not_the_first_alone(home):
     usecase.submit("wrist", "Scaphoid fracture", owner="Radiology")
     details = [{"sentence": "The images of few are there."}, {"field": "sex"}]
