@@ -6,11 +6,12 @@ an approval stands, is computed here from the policy itself.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aiops import home
 from aiops.errors import AiopsError
@@ -76,8 +77,9 @@ def policy_of(record: Record) -> Asked | None:
     if today is not None and sha256 not in today.former:
         return None
     for text in _texts(sha256, str(record["use_case"])):
-        if json_hash(text) == sha256:
-            return Asked.model_validate(text)
+        with suppress(ValidationError):
+            if json_hash(text) == sha256:
+                return Asked.model_validate(text)
     return None
 
 

@@ -8,6 +8,7 @@ hold for the demo's use cases alone.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -143,15 +144,15 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
 def read_keyring(book: str = KEYS) -> Keyring:
     """Fold the events of a book; one that does not hold is left out and told as a fault."""
     events, path = ledger.read_all(book), ledger.book_path(book)
-    key = (str(path), ledger.head(book), len(events))
-    if key not in _FOLDED:
-        _FOLDED.clear()
-        _FOLDED[key] = _folded(events, book)
-    return _FOLDED[key]
+    state = (ledger.head(book), len(events))
+    known = _FOLDED.get(path)
+    if known is None or known[0] != state:
+        known = _FOLDED[path] = (state, _folded(events, book))
+    return known[1]
 
 
-_FOLDED: dict[tuple[str, str, int], Keyring] = {}
-"""The ring that was read last: each event is checked by its signatures, and nothing changed."""
+_FOLDED: dict[Path, tuple[tuple[str, int], Keyring]] = {}
+"""Each ring as it was read last: its signatures are checked again when its book has changed."""
 
 
 def fold(events: Sequence[ledger.Record], book: str = KEYS) -> Keyring:
