@@ -75,6 +75,7 @@ def addresses(client: Client) -> dict[str, str]:
         "use cases": view_address(experiment(client, REGISTER)),
         "decisions": view_address(decisions),
         "rejected or stopped, and why": view_address(decisions, "rejected"),
+        "conditions open or overdue": view_address(decisions, "conditions"),
     }
 
 
