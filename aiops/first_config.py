@@ -14,7 +14,7 @@ MASK = ("label_file", "mask", "segmentation", "label_path", "seg")
 ATTRIBUTES = ("sex", "gender", "age", "ethnicity", "race", "site", "hospital", "scanner",
               "manufacturer", "view", "projection")  # fmt: skip
 MOST_CODES = 10
-"""A column of so few different numbers holds codes, not ages."""
+"""A column of so few different numbers has each named; of more, they stay as they are."""
 _FILE = re.compile(r"\.(nii|nii\.gz|png|jpe?g|dcm|npz)$", re.IGNORECASE)
 
 
@@ -106,13 +106,13 @@ def _attribute(frame: pd.DataFrame, column: str) -> str:
     name, values = column.lower(), frame[column].dropna()
     numbers = pd.to_numeric(values, errors="coerce")
     is_number = len(values) > 0 and numbers.notna().mean() > 0.9
-    codes = sorted(values.unique().tolist(), key=str)
+    if is_number and name == "age":
+        return f"{name}: {{column: {_quoted(column)}, bands: [0, 18, 40, 60, 80], range: [0, 110]}}"
+    codes = sorted({int(n) if float(n).is_integer() else float(n) for n in numbers.dropna()})
     if is_number and len(codes) <= MOST_CODES:
         # 0 and 1 for a sex, or numbers for sites: which is which nobody can guess.
-        names = ", ".join(f"{_quoted(str(code))}: '?'" for code in codes)
+        names = ", ".join(f"{code}: '?'" for code in codes)
         return f"{name}: {{column: {_quoted(column)}, values: {{{names}}}}}"
-    if is_number:
-        return f"{name}: {{column: {_quoted(column)}, bands: [0, 18, 40, 60, 80], range: [0, 110]}}"
     found = " ".join(", ".join(sorted(values.astype(str).unique())[:6]).split())
     return f"{name}: {{column: {_quoted(column)}}}    # found: {found}"
 

@@ -22,7 +22,7 @@ from aiops.yaml_marks import Document, parse, parse_value
 KeyPath = tuple[str | int, ...]
 BLANK = "?"
 """What `aiops init` writes where a person has to decide."""
-FILL = "write what is so for these data; the comment beside it says what may stand there"
+FILL = "write what is so for these data; see configs/README.md"
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 

@@ -56,7 +56,8 @@ def list_command(as_json: bool) -> None:
 
 
 @click.command("ui", epilog="Example: aiops ui --port 5001")
-@click.option("--port", default=5000, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
+              help="Port on 127.0.0.1.")  # fmt: skip
 @json_option
 def ui_command(port: int, as_json: bool) -> None:
     """Open the MLflow UI on this machine only (127.0.0.1)."""
@@ -94,9 +95,9 @@ def _require_free(port: int) -> None:
             one.bind(("127.0.0.1", port))
         except OSError as fault:
             raise ConfigError(
-                f"the port {port} is taken by another program",
+                f"the port {port} cannot be used: {fault.strerror}",
                 where=f"--port {port}",
-                fix=f"choose another: aiops ui --port {port + 1}",
+                fix=f"choose another: aiops ui --port {port + 1 if 1024 <= port < 65535 else 5001}",
             ) from fault
 
 

@@ -87,7 +87,7 @@ class Closing(Form):
     event: Literal["met", "lapse"]
     case_id: str
     decision: str
-    proposal_id: str
+    proposal_id: str = ""
     condition: str
     evidence: str
     evidence_sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
@@ -238,13 +238,15 @@ def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Fou
         at, made = moment(line.record), moment({"at": record.created_at})
         if at is not None and made is not None and at < made - SLACK:
             yield Found(where, f"it is dated before {record.id}, whose condition it closes")
-        if (event.decision, event.condition) in closed:
+        fault = signature_fault(record.to_json(), line, position)
+        if fault:
+            yield Found(where, fault)
+        elif (event.decision, event.condition) in closed:
             yield Found(where, f"{event.condition} of {record.id} was closed before")
-        closed.add((event.decision, event.condition))
+        else:
+            closed.add((event.decision, event.condition))
         if event.event == "met" and not event.evidence_sha256:
             yield Found(where, "it names nothing that was brought")
-        if fault := signature_fault(record.to_json(), line, position):
-            yield Found(where, fault)
 
 
 def paper_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Found]:

@@ -253,16 +253,23 @@ def conditions_kept(dossier: Dossier, asked: Nothing) -> Answer:
     """Answer whether no condition of an earlier approval is overdue or still open."""
     threshold = "every earlier condition met"
     late: list[str] = []
+    given_up: list[str] = []
     waiting: list[str] = []
     for one in dossier.register.get("conditions", ()):
         if one["status"] == "met":
             continue
         told = f"{one['decision']} {one['id']} ({one['item']}), {one['owner']}, due {one['due']}"
         overdue = date.fromisoformat(str(one["due"])) < dossier.asked_on
-        (late if overdue or one["status"] == "lapsed" else waiting).append(told)
+        where = late if overdue else waiting
+        (given_up if one["status"] == "lapsed" else where).append(told)
     if late:
         reason = f"overdue: {listed(late)}"
         return Answer("fail", "overdue", threshold, reason, "what was promised", REGISTER)
+    if given_up:
+        # Final, so nobody can bring it any more: those who approve say what stands in its place.
+        reason = f"given up: {listed(given_up)}"
+        settles = "a condition of this approval in its place"
+        return Answer("undecided", "given up", threshold, reason, settles, REGISTER)
     if waiting:
         reason = f"open: {listed(waiting)}"
         return Answer("undecided", "open", threshold, reason, "what was promised", REGISTER)

@@ -13,7 +13,7 @@ from aiops.governance import ledger
 from aiops.governance.keyring import Member, book_of, read_keyring
 from aiops.governance.keys import KeyPair
 from aiops.governance.lawful import needed_by, rules_of
-from aiops.governance.people import is_named, is_same
+from aiops.governance.people import is_same, may_be_named
 
 CLOSING_TYPE = "application/vnd.aiops.closing+json"
 
@@ -21,7 +21,10 @@ Record = Mapping[str, Any]
 
 
 def counted(decisions: Iterable[Record]) -> list[ledger.Record]:
-    """Return the closings in the ledger that count.
+    """Return the closings in the ledger that count, the oldest first.
+
+    One that something was given up has ``seen_by``: the decisions that were recorded after it,
+    by the last line that they name of this book, and not by anybody's clock.
 
     Parameters
     ----------
@@ -29,11 +32,21 @@ def counted(decisions: Iterable[Record]) -> list[ledger.Record]:
         Every decision.
     """
     known = {record["id"]: record for record in decisions}
-    return [
-        line.record
-        for position, line in enumerate(ledger.read_lines(ledger.CONDITIONS))
-        if not signature_fault(known.get(line.record["decision"], {}), line, position)
-    ]
+    lines = ledger.read_lines(ledger.CONDITIONS)
+    places = {line.sha256: position for position, line in enumerate(lines)}
+    saw = {
+        name: places.get(record.get("heads", {}).get(ledger.CONDITIONS, ""), -1)
+        for name, record in known.items()
+    }
+    found = []
+    for position, line in enumerate(lines):
+        if signature_fault(known.get(line.record["decision"], {}), line, position):
+            continue
+        more = {}
+        if line.record["event"] == "lapse":
+            more = {"seen_by": [name for name, last in saw.items() if last >= position]}
+        found.append({**line.record, **more})
+    return found
 
 
 def needs_key(decision: Record) -> bool:
@@ -83,11 +96,11 @@ def _envelope_fault(
         return "; ".join(told.faults) or "nobody signed it"
     if told.statement != _said(event):
         return "what was signed is not what the line says"
-    if event["proposal_id"] != decision["proposal_id"]:
+    if event.get("proposal_id") != decision.get("proposal_id"):
         return f"what was signed is about another {decision['id']}"
     for key in told.signed_by:
         mine = [m for m in ring.in_force(event["at"]) if m.key.key_id == key.key_id]
-        if not mine or (mine[0].closings is not None and position >= mine[0].closings):
+        if not mine or (mine[0].until is not None and position >= (mine[0].closings or 0)):
             return f"the key of {key.person} was not in force"
         if not is_same(key.person, event["by"]):
             return f"it names {event['by']}, and {key.person} signed it"
@@ -108,7 +121,7 @@ def _may_not(decision: Record, event: Record, member: Member) -> str:
     if not any(role in roles for role in member.roles):
         return f"{person} is none of: {', '.join(roles)}"
     owners = [str(c["owner"]) for c in decision["conditions"] if c["id"] == event["condition"]]
-    if any(is_named(person, owner) for owner in owners):
+    if any(may_be_named(person, owner) for owner in owners):
         return f"{person} owed it, and cannot say alone that it is met"
     return ""
 

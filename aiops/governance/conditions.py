@@ -15,6 +15,7 @@ from aiops.config import Config
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
 from aiops.governance.closings import counted, needs_key, seal_closing, signature_fault
+from aiops.governance.lawful import STEPS
 from aiops.lookup import pick
 
 if TYPE_CHECKING:
@@ -63,22 +64,27 @@ def standing_of(
 
     A condition ends with a later approval at the same step that answers its item: with a pass, or
     with a condition of its own. One that belongs to no item (``general``) stands until it is met
-    or given up. What was given up ends with the next approval at the step: that one knew of it.
+    or given up. What was given up ends with the next approval at the step, or at one after it,
+    that was recorded when the ledger had it: those who approved knew.
 
     Parameters
     ----------
     approvals : sequence of dict
         Approvals of a case, the oldest first.
     events : sequence of dict
-        Events of the book ``conditions`` on the case.
+        Events of the book ``conditions`` on the case, as `closings.counted` returns them.
     """
-    closed = {(e["decision"], e["condition"]): e for e in events}
+    closed: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for e in events:
+        closed.setdefault((e["decision"], e["condition"]), e)  # a closing is final
     kept = [
         (record, told)
         for position, record in enumerate(approvals)
         for told in record["conditions"]
         if not _is_answered(told["item"], _step(record), approvals[position + 1 :])
-        and not _is_known(closed.get((record["id"], told["id"])), _step(record), approvals)
+        and not _is_known(
+            closed.get((record["id"], told["id"])), _step(record), approvals[position + 1 :]
+        )
     ]
     is_one = len({record["id"] for record, _ in kept}) <= 1
     found = []
@@ -116,12 +122,13 @@ def _is_answered(item: str, step: str, later: Sequence[Mapping[str, Any]]) -> bo
 
 
 def _is_known(
-    event: Mapping[str, Any] | None, step: str, approvals: Sequence[Mapping[str, Any]]
+    event: Mapping[str, Any] | None, step: str, later: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Return whether an approval at the step was made after a condition had been given up."""
+    """Return whether a later approval was made when the ledger had it that this was given up."""
     if event is None or event["event"] != "lapse":
         return False
-    return any(_step(r) == step and r["created_at"] > event["at"] for r in approvals)
+    steps = STEPS[STEPS.index(step) :] if step in STEPS else (step,)
+    return any(_step(r) in steps and r["id"] in event.get("seen_by", ()) for r in later)
 
 
 def close(

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aiops import home
 from aiops.errors import AiopsError
@@ -37,7 +37,7 @@ class Asked(BaseModel):
 
     name: str
     version: str
-    valid_months: int
+    valid_months: int = Field(ge=1, le=1200)
     items: tuple[Item, ...]
 
 

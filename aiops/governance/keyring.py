@@ -132,6 +132,7 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
     """
     if not reason.strip():
         raise GateError("a revocation needs a reason", where="keys revoke", fix="say why")
+    _require_enough_left(key_id, book)
     with ledger.held(ledger.DECISIONS), ledger.held(ledger.CONDITIONS):
         # Signed with it: how many decisions and closings there were. What the key signs beyond
         # that does not hold, whatever day it bears.
@@ -141,17 +142,28 @@ def revoke(key_id: str, reason: str, signers: Sequence[KeyPair], book: str = KEY
         return _record(seal(statement, KEYRING_TYPE, signers), book)
 
 
+def _require_enough_left(key_id: str, book: str) -> None:
+    force = read_keyring(book).in_force(datetime.now(UTC).isoformat(timespec="microseconds"))
+    left = _people(m.key.person for m in force if m.key.key_id != key_id)
+    if any(m.key.key_id == key_id for m in force) and left < SIGNERS:
+        raise GateError(
+            "nobody could be enrolled after it",
+            where=f"{book}: revoke {key_id[:16]}",
+            fix="enrol another person first: aiops keys enrol",
+        )
+
+
 def read_keyring(book: str = KEYS) -> Keyring:
     """Fold the events of a book; one that does not hold is left out and told as a fault."""
-    events, path = ledger.read_all(book), ledger.book_path(book)
-    state = (ledger.head(book), len(events))
+    lines, path = ledger.read_lines(book), ledger.book_path(book)
+    state = tuple(line.sha256 for line in lines)
     known = _FOLDED.get(path)
     if known is None or known[0] != state:
-        known = _FOLDED[path] = (state, _folded(events, book))
+        known = _FOLDED[path] = (state, _folded([line.record for line in lines], book))
     return known[1]
 
 
-_FOLDED: dict[Path, tuple[tuple[str, int], Keyring]] = {}
+_FOLDED: dict[Path, tuple[tuple[str, ...], Keyring]] = {}
 """Each ring as it was read last: its signatures are checked again when its book has changed."""
 
 
@@ -207,7 +219,10 @@ def _folded(events: Sequence[ledger.Record], book: str) -> Keyring:
     members: tuple[Member, ...] = ()
     faults, seen = [], set[str]()
     for number, event in enumerate(events, start=1):
-        after, fault = _applied(members, event, book, seen)
+        try:
+            after, fault = _applied(members, event, book, seen)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            after, fault = members, "it does not read as an event"
         if fault:
             faults.append(f"event {number}: {fault}")
             continue
@@ -246,8 +261,6 @@ def _applied(
             return members, "no key in force has this id"
         if (n := _people(signers)) < SIGNERS:
             return members, f"signed by {n} of those in force; {SIGNERS} are needed"
-        if _people(m.key.person for m in force.values() if m.key.key_id != statement["key_id"]) < 2:
-            return members, "nobody could be enrolled after it: enrol another person first"
         counts = statement.get("decisions"), statement.get("closings")
         return tuple(
             Member(m.key, m.roles, m.since, at, *counts)

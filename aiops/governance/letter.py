@@ -260,7 +260,8 @@ def _last_decision(use_case: UseCase) -> list[str]:
         told = meaning[reason.code].definition if reason.code in meaning else ""
         words = _evidence_words(reason)
         shown = f" *{basis_words(reason).capitalize()}*" + (f": {_plain(words)}" if words else ".")
-        lines.append(f"- Why: {reason.code} {_plain(reason.name)}. {_plain(told)}{shown}")
+        why = reason_words(f"{reason.code} {reason.name}")
+        lines.append(f"- Why: {_plain(why)}. {_plain(told)}{shown}")
     lines += [f"- Learnt: {_plain(lesson.text)}" for lesson in record.lessons]
     if record.revisit_if:
         wanted = [_plain(in_words(text, with_code=False)) for text in record.revisit_if]

@@ -16,6 +16,7 @@ _LOOKS_LIKE = str.maketrans(
 )
 
 
+_TITLES = {"dr", "prof", "professor", "mr", "mrs", "ms", "miss", "mx", "sir", "dame", "the"}
 _FILLERS = "\u115f\u1160\u3164\uffa0"
 
 
@@ -53,16 +54,20 @@ def is_same(one: str, other: str) -> bool:
     return bool(key) and key == same_person_key(other)
 
 
-def is_named(person: str, text: str) -> bool:
-    """Return whether a text names a person, in whatever order and with whatever else.
+def may_be_named(person: str, text: str) -> bool:
+    """Return whether a text may name a person: whatever else stands in it, titles aside.
+
+    Where either has all the words of the other it may: in doubt it is the same person.
 
     Examples
     --------
-    >>> is_named("Dr Lee", "Lee, Dr (radiology)"), is_named("Dr Lee", "Dr Cho")
-    (True, False)
+    >>> may_be_named("Dr Lee", "Lee, A. (radiology)"), may_be_named("Dr Ana Lee", "Ana Lee")
+    (True, True)
+    >>> may_be_named("Dr Lee", "Dr Cho")
+    False
     """
-    words = set(same_person_key(person).split())
-    return bool(words) and words <= set(same_person_key(text).split())
+    one, other = (set(same_person_key(name).split()) - _TITLES for name in (person, text))
+    return bool(one and other) and (one <= other or other <= one)
 
 
 def named_twice(names: Iterable[str]) -> list[str]:

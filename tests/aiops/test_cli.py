@@ -214,14 +214,15 @@ def test_an_edit_that_does_not_fit_the_register_is_named(home, monkeypatch, caps
 
 def test_init_takes_a_column_of_few_numbers_for_codes(tmp_path):
     table = tmp_path / "cases.csv"
-    rows = "".join(f"c{n},p{n},{n % 2},{20 + n},{n % 3 == 0:d}\n" for n in range(30))
-    table.write_text("row_id,patient_id,sex,age,ill\n" + rows)
+    rows = "".join(f"c{n},p{n},{n % 2},{20 + n % 4},{n % 3 == 0:d},{100 * n}\n" for n in range(30))
+    table.write_text("row_id,patient_id,sex,age,ill,site\n" + rows)
     out = tmp_path / "c.yaml"
     assert CliRunner().invoke(cli, ["init", str(table), "--out", str(out)]).exit_code == 0
     text = out.read_text()
     assert "  case: row_id\n" in text
     assert "sex: {column: sex, values: {0: '?', 1: '?'}}" in text
     assert "age: {column: age, bands: [0, 18, 40, 60, 80], range: [0, 110]}" in text
+    assert "site: {column: site}" in text
     told = CliRunner().invoke(cli, ["validate", str(out)]).exception
     assert "data.attributes.sex.values.0: '?' is still to be filled in" in str(told)
     assert "intended_use: '?' is still to be filled in" in str(told)

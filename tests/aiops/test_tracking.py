@@ -372,7 +372,7 @@ def test_a_port_that_another_program_has_is_refused_before_any_address_is_told(h
         other.listen()
         number = other.getsockname()[1]
         done = CliRunner().invoke(cli, ["ui", "--port", str(number)])
-    assert done.exception.what == f"the port {number} is taken by another program"
+    assert done.exception.what == f"the port {number} cannot be used: Address already in use"
     assert done.exception.fix == f"choose another: aiops ui --port {number + 1}"
     assert "http" not in done.output
 

@@ -184,7 +184,7 @@ def condition(**changes):
         ((condition(status="met", due="2020-01-01"),), "pass", "no condition is open"),
         ((condition(),), "undecided", "open: DEC-2026-0001 C1 (fairness), Dr Okafor"),
         ((condition(due="2026-11-21"),), "fail", "overdue: DEC-2026-0001 C1"),
-        ((condition(status="lapsed"),), "fail", "overdue: DEC-2026-0001 C1"),
+        ((condition(status="lapsed"),), "undecided", "given up: DEC-2026-0001 C1"),
     ],
 )
 def test_conditions_are_met_open_or_overdue(conditions, outcome, words):

@@ -1,5 +1,6 @@
 """A condition of a signed approval is met by a signature, and not by a name that somebody types."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from aiops.governance import ledger, usecase
 from aiops.governance.closings import seal_closing
 from aiops.governance.conditions import close
 from aiops.governance.decision import propose, record_decision
-from aiops.governance.keyring import enrol, revoke
+from aiops.governance.keyring import Keyring, enrol, read_keyring, revoke
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.verify import verify_ledger
 
@@ -164,3 +165,36 @@ def test_an_attested_approval_is_closed_by_a_name(stand, answer_gates, paper, tm
     record_decision(propose("approve-with-conditions", "ct-triage", conditions=asked, **said))
     assert meet(paper, "C1", by="Ana").conditions[0].status == "met"
     assert told() == []
+
+
+@pytest.mark.parametrize("before_ms", [-1, 1])
+def test_no_clock_lets_an_approval_know_of_what_was_given_up_after_it(signed, ring, before_ms):
+    made = datetime.fromisoformat(signed.created_at)
+    at = (made - timedelta(milliseconds=before_ms)).isoformat(timespec="microseconds")
+    forged(signed, ring["chair"], at=at, event="lapse", by="Dr Chair")
+    assert standing() == ["open", "open"]  # what was signed was a met
+    lapse = {"event": "lapse", "by": "Dr Chair"}
+    event = dict(ledger.read_all(ledger.CONDITIONS)[-1]) | lapse
+    event.pop("prev_sha256")
+    line = ledger.Line(event, seal_closing(event, ring["chair"]))
+    ledger.append(lambda earlier: line, ledger.CONDITIONS)
+    assert standing() == ["open", "lapsed"]
+
+
+def test_a_key_revoked_before_closings_were_counted_closes_nothing_after(signed, ring, monkeypatch):
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
+    forged(signed, ring["cso"], at=at)
+    members = read_keyring().members
+    old = tuple(replace(m, closings=None) for m in members)
+    monkeypatch.setattr("aiops.governance.closings.read_keyring", lambda book: Keyring(old, ()))
+    assert standing() == ["open", "open"]
+
+
+def test_a_line_that_does_not_count_closes_nothing_before_one_that_does(signed, paper, ring):
+    forged(signed)
+    meet(paper, key=ring["cso"])
+    assert not any("was closed before" in line for line in told())
+    forged(signed, ring["cso"])
+    assert any("C2 of DEC-2026-0003 was closed before" in line.replace(signed.id, "DEC-2026-0003")
+               for line in told())  # fmt: skip

@@ -184,3 +184,20 @@ def test_what_was_given_up_ends_with_the_next_approval_at_the_step(approved, mov
     case = usecase.find("ct-triage")
     assert [(c.decision, c.word) for c in case.conditions] == [(anew.id, "open")] * 2
     assert case.warnings == []
+
+
+def test_what_was_given_up_ends_with_an_approval_at_a_later_step_too(approved):
+    close("lapse", "ct-triage", "C2", by="Ana")
+    later = approve("G1")
+    case = usecase.find("ct-triage")
+    assert [(c.decision, c.word) for c in case.conditions] == [
+        (approved.id, "open"), (later.id, "open"), (later.id, "open"),
+    ]  # fmt: skip
+
+
+def test_an_approval_before_it_was_given_up_ends_nothing(approved):
+    approve("G1")
+    close("lapse", "ct-triage", f"{approved.id}/C2", by="Ana")
+    assert [c.word for c in usecase.find("ct-triage").conditions] == [
+        "open", "given up", "open", "open",
+    ]  # fmt: skip

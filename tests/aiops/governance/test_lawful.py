@@ -21,6 +21,7 @@ from aiops.governance.recording import Drafted, record_draft
 from aiops.governance.signatures import DISSENT_TYPE, dissent_statement
 from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.verify import verify_ledger
+from aiops.provenance import json_hash
 
 SAID = {"rationale": "As the figures say.", "by": "Imaging AI board", "author": "Ana"}
 CYCLE = read_lifecycle()
@@ -191,6 +192,16 @@ def test_a_policy_of_ones_own_proves_nothing(home, stand):
     sha256 = keep_policy({**policy, "valid_months": 1200})
     forged(policy_sha256=sha256, expires_at="2100-01-01")
     assert told()[0].endswith("nor a kept one that the policy names as former")
+
+
+@pytest.mark.parametrize("text", [{}, [], {"name": "own"}, {"valid_months": 10**9}])
+def test_a_kept_text_that_is_no_policy_is_told(home, stand, text):
+    stand("triage")
+    record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
+    sha256 = json_hash(text)
+    write_json(home / "ledger" / "policies" / f"{sha256}.json", text)
+    forged(policy_sha256=sha256, gate="own")
+    assert any(one.startswith("the policy own that it says") for one in told())
 
 
 def test_a_copy_that_is_half_written_is_written_again(home):

@@ -174,7 +174,7 @@ def test_the_card_of_a_case_says_why_it_ended_in_words(home):
     assert card.startswith("REJECTED · insufficient data (R01) · Radiology")
     assert f"**Rejected by Board on {record.created_at[:10]}**, recorded, nobody signed." in card
     assert r"43 of \<100\> patients." in card
-    assert r"- Why: R01 INSUFFICIENT\_DATA. There are not enough patients" in card
+    assert "- Why: insufficient data (R01). There are not enough patients" in card
     assert "- Learnt: Ask what a blank means." in card
     assert (
         "- Worth another try if all of these hold: the cases with the finding: at least 480" in card

@@ -100,7 +100,8 @@ def test_a_card_says_until_when_and_what_is_open_and_far_off_days_are_counted(fu
     assert [(d.day - TODAY).days for d in found.later] == [200, 300]
     text = words(portfolio_html(found))
     assert (
-        f"Approved until {card.approved_until} 1 condition open, by {card.conditions_due}" in text
+        f"Approved, lapses on {card.approved_until} 1 condition open, by {card.conditions_due}"
+        in text
     )
     assert f"Further off than 90 days: 2, the next on {card.conditions_due} (UC-0004 skin," in text
     lapsed = next(p for p in found.projects if p.slug == "chest")
