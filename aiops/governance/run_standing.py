@@ -22,7 +22,7 @@ BROKEN = "The ledger does not hold: what it says of this run cannot be relied on
 UNDECIDED = "No decision rests on this run"
 MOST_CONDITIONS = 2
 """Conditions told in full: the page they stand on is to stay one page."""
-LONGEST_LINE = 120
+LONGEST_LINE = 150
 MOST_LINES = 4
 
 
