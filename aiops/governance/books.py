@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aiops.governance import dissents, documents, ledger
 from aiops.governance.bundle import RELEASES
-from aiops.governance.closings import signature_fault
+from aiops.governance.closings import closing_fault
 from aiops.governance.documents import Document, file_state
 from aiops.governance.keyring import DEMO_KEYS, KEYS
 from aiops.governance.ledger import CONDITIONS, DECISIONS, USE_CASES, Line
@@ -231,14 +231,12 @@ def closing_faults(lines: Lines, decided: Mapping[str, Decided]) -> Iterator[Fou
             yield Found(where, f"{event.decision} is not in the ledger")
             continue
         record = decided[event.decision].record
-        if event.case_id != record.case_id:
-            yield Found(where, f"{record.id} is of {record.case_id}, not of {event.case_id}")
         if event.condition not in {condition.id for condition in record.conditions}:
             yield Found(where, f"{record.id} has no condition {event.condition}")
         at, made = moment(line.record), moment({"at": record.created_at})
         if at is not None and made is not None and at < made - SLACK:
             yield Found(where, f"it is dated before {record.id}, whose condition it closes")
-        fault = signature_fault(record.to_json(), line, position)
+        fault = closing_fault(record.to_json(), line, position)
         if fault:
             yield Found(where, fault)
         elif (event.decision, event.condition) in closed:

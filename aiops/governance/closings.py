@@ -23,24 +23,23 @@ Record = Mapping[str, Any]
 def counted(decisions: Iterable[Record]) -> list[ledger.Record]:
     """Return the closings in the ledger that count, the oldest first.
 
-    One that something was given up has ``seen_by``: the decisions that were recorded after it,
-    by the last line that they name of this book, and not by anybody's clock.
+    One that something was given up has ``seen_by``: the decisions whose proposal knew of it, by the
+    last line of this book that it names under its signatures, and not by anybody's clock.
 
     Parameters
     ----------
     decisions : iterable of mapping
         Every decision.
     """
-    known = {record["id"]: record for record in decisions}
+    known: dict[str, Record] = {}
+    for record in decisions:
+        known.setdefault(record["id"], record)  # a second one of a number is a forgery
     lines = ledger.read_lines(ledger.CONDITIONS)
     places = {line.sha256: position for position, line in enumerate(lines)}
-    saw = {
-        name: places.get(record.get("heads", {}).get(ledger.CONDITIONS, ""), -1)
-        for name, record in known.items()
-    }
+    saw = {name: places.get(r.get("conditions_head", ""), -1) for name, r in known.items()}
     found = []
     for position, line in enumerate(lines):
-        if signature_fault(known.get(line.record["decision"], {}), line, position):
+        if closing_fault(known.get(line.record.get("decision", ""), {}), line, position):
             continue
         more = {}
         if line.record["event"] == "lapse":
@@ -61,28 +60,35 @@ def seal_closing(event: Record, pair: KeyPair) -> ledger.Record:
     return {"envelope": seal(_said(event), CLOSING_TYPE, [pair])}
 
 
-def signature_fault(decision: Record, line: ledger.Line, position: int) -> str:
+def closing_fault(decision: Record, line: ledger.Line, position: int) -> str:
     """Return why a closing does not count; an empty text where it does.
 
     Parameters
     ----------
     decision : mapping
-        The approval whose condition it closes.
+        The approval whose condition it closes; empty where there is none.
     line : Line
         The closing, with the envelope that is attached to it.
     position : int
         How many closings stand before it in the book.
     """
     event = line.record
-    if not needs_key(decision):
-        return ""
-    word = {"met": "met", "lapse": "given up"}.get(event["event"], "closed")
-    if "envelope" not in line.attached:
-        return f"{decision['id']} was signed, and nobody signed that {event['condition']} is {word}"
+    if not decision:
+        return ""  # told by who looks for the decision
     try:
-        return _envelope_fault(decision, event, line.attached["envelope"], position)
+        if event["case_id"] != decision["case_id"]:
+            return f"{decision['id']} is of {decision['case_id']}, not of {event['case_id']}"
+        if "envelope" in line.attached:
+            return _envelope_fault(decision, event, line.attached["envelope"], position)
+        word = {"met": "met", "lapse": "given up"}[event["event"]]
+        if needs_key(decision):
+            what = event["condition"]
+            return f"{decision['id']} was signed, and nobody signed that {what} is {word}"
     except AiopsError as fault:
         return fault.what
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "it does not read as a closing"
+    return ""
 
 
 def _envelope_fault(
@@ -104,7 +110,8 @@ def _envelope_fault(
             return f"the key of {key.person} was not in force"
         if not is_same(key.person, event["by"]):
             return f"it names {event['by']}, and {key.person} signed it"
-        if event["event"] == "met" and (fault := _may_not(decision, event, mine[0])):
+        is_asked = event["event"] == "met" and needs_key(decision)
+        if is_asked and (fault := _may_not(decision, event, mine[0])):
             return fault
     return ""
 
@@ -121,7 +128,7 @@ def _may_not(decision: Record, event: Record, member: Member) -> str:
     if not any(role in roles for role in member.roles):
         return f"{person} is none of: {', '.join(roles)}"
     owners = [str(c["owner"]) for c in decision["conditions"] if c["id"] == event["condition"]]
-    if any(may_be_named(person, owner) for owner in owners):
+    if any(may_be_named(one, owner) for one in (person, *member.roles) for owner in owners):
         return f"{person} owed it, and cannot say alone that it is met"
     return ""
 

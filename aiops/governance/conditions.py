@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiops.config import Config
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
-from aiops.governance.closings import counted, needs_key, seal_closing, signature_fault
+from aiops.governance.closings import closing_fault, counted, needs_key, seal_closing
 from aiops.governance.lawful import STEPS
+from aiops.governance.lifecycle import suffices
 from aiops.lookup import pick
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Event = Literal["met", "lapse"]
 
 GENERAL = "general"
 """A condition that belongs to no item of the gate."""
+ITSELF = "conditions_kept"
+"""The check that no condition is open: asked of one hung on it, that one would be open for ever."""
 ANSWERED = re.compile(r"the check `(\w+)` answered again")
 """What a decision says of a condition that the gate itself can be asked about."""
 
@@ -65,7 +68,7 @@ def standing_of(
     A condition ends with a later approval at the same step that answers its item: with a pass, or
     with a condition of its own. One that belongs to no item (``general``) stands until it is met
     or given up. What was given up ends with the next approval at the step, or at one after it,
-    that was recorded when the ledger had it: those who approved knew.
+    of no weaker grade, whose proposal knew of it.
 
     Parameters
     ----------
@@ -82,9 +85,7 @@ def standing_of(
         for position, record in enumerate(approvals)
         for told in record["conditions"]
         if not _is_answered(told["item"], _step(record), approvals[position + 1 :])
-        and not _is_known(
-            closed.get((record["id"], told["id"])), _step(record), approvals[position + 1 :]
-        )
+        and not _is_known(closed.get((record["id"], told["id"])), record, approvals[position + 1 :])
     ]
     is_one = len({record["id"] for record, _ in kept}) <= 1
     found = []
@@ -122,13 +123,19 @@ def _is_answered(item: str, step: str, later: Sequence[Mapping[str, Any]]) -> bo
 
 
 def _is_known(
-    event: Mapping[str, Any] | None, step: str, later: Sequence[Mapping[str, Any]]
+    event: Mapping[str, Any] | None, record: Mapping[str, Any], later: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Return whether a later approval was made when the ledger had it that this was given up."""
+    """Return whether a later approval, no weaker in grade, knew that this was given up."""
     if event is None or event["event"] != "lapse":
         return False
+    step = _step(record)
     steps = STEPS[STEPS.index(step) :] if step in STEPS else (step,)
-    return any(_step(r) in steps and r["id"] in event.get("seen_by", ()) for r in later)
+    return any(
+        _step(r) in steps
+        and r["id"] in event.get("seen_by", ())
+        and suffices(r["grade"], record["grade"])
+        for r in later
+    )
 
 
 def close(
@@ -208,10 +215,21 @@ def close(
 
     def next_event(earlier: list[ledger.Record]) -> ledger.Line:
         _require_open(told, where)
+        _require_clock(earlier, where)
         return _closing(said, record, key, len(earlier), where)
 
     ledger.append(next_event, ledger.CONDITIONS)
     return find(case.id)
+
+
+def _require_clock(earlier: Sequence[Mapping[str, Any]], where: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    if earlier and str(earlier[-1]["at"]) > now:
+        raise GateError(
+            f"the last closing bears a later time, {str(earlier[-1]['at'])[:16]}, than this clock",
+            where=where,
+            fix="set the clock right, or wait; then do it again",
+        )
 
 
 def _closing(
@@ -224,7 +242,7 @@ def _closing(
     """Return the line of a closing, signed where there is a key, or say why it does not count."""
     entry = {**said, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
     line = ledger.Line(entry, seal_closing(entry, key) if key is not None else {})
-    if fault := signature_fault(record, line, position):
+    if fault := closing_fault(record, line, position):
         raise GateError(fault, where=where, fix="see who may sign: aiops keys list")
     return line
 
@@ -285,7 +303,7 @@ def _answered(told: Standing, record: Mapping[str, Any], case: "UseCase", where:
 
     kinds = {c["id"]: c["evidence_kind"] for c in record["conditions"]}
     named = ANSWERED.fullmatch(kinds[told.id.rpartition("/")[2]])
-    if named is None:
+    if named is None or named[1] == ITSELF:
         return ""
     gate = ask(record["gate"], case.slug)
     asked = {item["id"]: item for item in gate["items"] if item["check"] == named[1]}

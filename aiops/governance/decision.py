@@ -215,6 +215,7 @@ def draft(proposal: Proposal) -> dict[str, Any]:
         lifecycle_sha256=keep_lifecycle(cycle),
         grade_required=needed.grade,
         report_sha256=keep_report(proposal.run_dir),
+        conditions_head=ledger.head(ledger.CONDITIONS),
     )
     return statement_of(record.to_json())
 

@@ -63,11 +63,19 @@ def may_be_named(person: str, text: str) -> bool:
     --------
     >>> may_be_named("Dr Lee", "Lee, A. (radiology)"), may_be_named("Dr Ana Lee", "Ana Lee")
     (True, True)
-    >>> may_be_named("Dr Lee", "Dr Cho")
-    False
+    >>> may_be_named("Dr Ana Lee", "A. Lee"), may_be_named("Dr Lee", "Dr Cho")
+    (True, False)
     """
     one, other = (set(same_person_key(name).split()) - _TITLES for name in (person, text))
-    return bool(one and other) and (one <= other or other <= one)
+    return bool(one and other) and (_are_among(one, other) or _are_among(other, one))
+
+
+def _are_among(words: set[str], others: set[str]) -> bool:
+    """Return whether each word stands among others, an initial for the word that it begins."""
+    return all(
+        any(word == o or (1 in (len(word), len(o)) and word[0] == o[0]) for o in others)
+        for word in words
+    )
 
 
 def named_twice(names: Iterable[str]) -> list[str]:

@@ -192,6 +192,9 @@ class DecisionRecord(Config):
     lifecycle_sha256: str = Field(default="", description="Their bytes are kept in the ledger.")
     grade_required: Grade = Field(default="recorded", description="What the rules asked for.")
     report_sha256: str = Field(default="", description="The run's report that was on the table.")
+    conditions_head: str = Field(
+        default="", description="Last line of the book of conditions that the proposal knew of."
+    )
     not_cited: tuple[NotCited, ...] = Field(
         default=(), description="Reasons that figures support and nobody gave."
     )

@@ -8,6 +8,7 @@ from aiops.errors import GateError
 from aiops.governance import dissents, ledger, usecase
 from aiops.governance.documents import file_state
 from aiops.governance.kept_policy import policy_faults
+from aiops.governance.keyring import book_of, read_keyring
 from aiops.governance.lawful import needed_by, rule_faults, rules_of
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.record import BY_GRADE, BY_PROGRAM, DecisionRecord, Subject
@@ -54,6 +55,7 @@ def record_draft(drafted: Drafted) -> DecisionRecord:
         against = [*drafted.dissents]
         against += [one for one in dissents.of_statement(statement) if one not in against]
         vouched = _vouched(Drafted(statement, drafted.envelope, against), now)
+        _require_not_revoked(statement, vouched, len(earlier))
         number = 1 + sum(record["id"].startswith(f"DEC-{now.year}-") for record in earlier)
         record = DecisionRecord.model_validate(
             {
@@ -83,6 +85,19 @@ def _heads() -> dict[str, str]:
         for book in ledger.books()
         if book != ledger.DECISIONS and ledger.read_all(book)
     }
+
+
+def _require_not_revoked(statement: dict[str, Any], vouched: Vouched, position: int) -> None:
+    """Refuse a key that had been revoked, whatever this clock says beside the one that did it."""
+    ring = read_keyring(book_of(str(statement["use_case"])))
+    gone = {m.key.key_id for m in ring.members
+            if m.decisions is not None and position >= m.decisions}  # fmt: skip
+    if late := [s.person for s in vouched.signed_by if s.key_id in gone]:
+        raise GateError(
+            f"the key of {', '.join(late)} is not in force: it was revoked",
+            where=f"decide {statement['outcome']} {statement['use_case']}",
+            fix="let somebody sign whose key is: aiops keys list",
+        )
 
 
 def _require_fresh(statement: dict[str, Any], earlier: list[ledger.Record]) -> None:

@@ -45,8 +45,8 @@ def require_usable(
         raise GateError(
             f"resume is refused: {'; '.join(case.warnings)}",
             where=f"use case {case.id}",
-            fix="close the conditions (aiops condition met); what has lapsed is approved anew: "
-            "aiops decide re-review",
+            fix="close the conditions (aiops condition met); what has lapsed or was given up is "
+            "approved anew: aiops decide re-review",
         )
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from aiops.errors import GateError
 from aiops.governance import ledger, usecase
-from aiops.governance.closings import seal_closing
-from aiops.governance.conditions import close
-from aiops.governance.decision import propose, record_decision
+from aiops.governance.closings import counted, seal_closing
+from aiops.governance.conditions import close, standing_of
+from aiops.governance.decision import draft, propose, record_decision
 from aiops.governance.keyring import Keyring, enrol, read_keyring, revoke
 from aiops.governance.lifecycle import read_lifecycle
+from aiops.governance.recording import Drafted, record_draft
+from aiops.governance.signing import DECISION_TYPE, seal
 from aiops.governance.verify import verify_ledger
 
 SOON = date.today() + timedelta(days=30)
@@ -93,14 +95,18 @@ def test_who_may_not_sign_is_refused(signed, paper, ring, new_key):
     assert ledger.read_all(ledger.CONDITIONS) == []
 
 
-def forged(case, key=None, at="", **changes):
-    """Write a closing into the book as somebody would who has the disk."""
-    event = {
+def event_of(case, at=""):
+    return {
         "event": "met", "case_id": case.case_id, "decision": case.id, "condition": "C2",
         "evidence": "dpia.pdf", "evidence_sha256": "0" * 64, "answered": "", "by": "Dr Cso",
         "proposal_id": case.proposal_id,
         "at": at or datetime.now(UTC).isoformat(timespec="microseconds"),
     }  # fmt: skip
+
+
+def forged(case, key=None, at="", **changes):
+    """Write a closing into the book as somebody would who has the disk."""
+    event = event_of(case, at)
     more = seal_closing(event, key) if key is not None else {}
     ledger.append(lambda earlier: ledger.Line({**event, **changes}, more), ledger.CONDITIONS)
 
@@ -198,3 +204,102 @@ def test_a_line_that_does_not_count_closes_nothing_before_one_that_does(signed, 
     forged(signed, ring["cso"])
     assert any("C2 of DEC-2026-0003 was closed before" in line.replace(signed.id, "DEC-2026-0003")
                for line in told())  # fmt: skip
+
+
+def renewed(ring, moved):
+    """Approve at G2 anew."""
+    moved("ct-triage", "planned", outcome="re-review", conditions=[])
+    told = {"gate": "G2", "rationale": "Go on.", "by": "Board", "author": "Ana"}
+    asked = [f"dpia: bring it; Ana; {SOON}"]
+    proposal = propose("approve-with-conditions", "ct-triage", conditions=asked, **told)
+    return proposal, [ring[role] for role in ROLES]
+
+
+def test_signers_who_did_not_know_end_nothing_that_was_given_up(signed, ring, moved):
+    proposal, keys = renewed(ring, moved)
+    statement = draft(proposal)
+    envelope = seal(statement, DECISION_TYPE, keys)
+    close("lapse", "ct-triage", "C2", key=ring["chair"])
+    later = record_draft(Drafted(statement, envelope))
+    assert f"{signed.id}/C2" in [c.id for c in usecase.find("ct-triage").conditions]
+    forged_head = ledger.head(ledger.CONDITIONS)
+    assert later.conditions_head != forged_head
+    assert later.heads["conditions"] == forged_head  # it was there, and nobody signed that
+
+
+def test_signers_who_knew_end_it(signed, ring, moved):
+    close("lapse", "ct-triage", "C2", key=ring["chair"])
+    record_decision(*renewed(ring, moved))
+    assert "given up" not in [c.word for c in usecase.find("ct-triage").conditions]
+
+
+def test_a_weaker_approval_ends_nothing_that_was_signed(signed, ring):
+    close("lapse", "ct-triage", "C2", key=ring["chair"])
+    events = counted(ledger.read_all())
+    one = signed.to_json()
+    later = {**one, "id": "DEC-2026-0009", "conditions": []}
+    for event in events:
+        event["seen_by"] = [later["id"]]
+    words = {
+        grade: [c.word for c in standing_of([one, {**later, "grade": grade}], events)]
+        for grade in ("recorded", "attested", "signed")
+    }
+    assert words["signed"] == ["open", "open"]
+    assert words["attested"] == words["recorded"] == ["open", "given up", "open"]
+
+
+def test_a_second_decision_of_one_number_loosens_nothing(signed):
+    like = ledger.read_all()[-1]
+    forgery = {**like, "grade": "recorded", "signed_by": [], "proposal_id": "another"}
+    ledger.append(lambda earlier: forgery)
+    forged(signed)
+    assert counted(ledger.read_all()) == []
+
+
+def test_a_closing_of_another_case_locks_nothing(signed, paper, ring):
+    event = {"case_id": "UC-0009", "event": "lapse", "by": "Dr Chair"}
+    entry = {**event_of(signed), **event}
+    line = ledger.Line(entry, seal_closing(entry, ring["chair"]))
+    ledger.append(lambda earlier: line, ledger.CONDITIONS)
+    assert any(f"{signed.id} is of UC-0001, not of UC-0009" in line for line in told())
+    assert meet(paper, key=ring["cso"]).conditions[1].status == "met"
+
+
+@pytest.mark.parametrize("changes", [{"at": 5}, {"by": None}, {"event": "lost"}])
+def test_what_does_not_read_as_a_closing_closes_nothing(signed, ring, changes):
+    entry = {**event_of(signed), **changes}
+    line = ledger.Line(entry, seal_closing(entry, ring["cso"]))
+    ledger.append(lambda earlier: line, ledger.CONDITIONS)
+    assert standing() == ["open", "open"]
+
+
+def test_a_role_that_owes_it_does_not_meet_it(ring, stand, answer_gates, paper):
+    answer_gates("dpia")
+    stand("planned")
+    said = {"gate": "G2", "rationale": "Go on.", "by": "Board", "author": "Ana"}
+    asked = [f"general: tell; the CSO; {SOON}", f"dpia: bring it; Ana; {SOON}"]
+    proposal = propose("approve-with-conditions", "ct-triage", conditions=asked, **said)
+    record_decision(proposal, [ring[role] for role in ROLES])
+    with pytest.raises(GateError, match="Dr Cso owed it"):
+        meet(paper, "C1", key=ring["cso"])
+    assert meet(paper, "C1", key=ring["clinical lead"]).conditions[0].status == "met"
+
+
+def test_a_key_that_nobody_enrolled_proves_nothing_on_an_attested_approval_either(
+    stand, answer_gates, paper, ring, new_key
+):
+    answer_gates("dpia")
+    stand("triage")
+    said = {"gate": "G0", "rationale": "Go on.", "by": "Board"}
+    asked = [f"general: train; Ana; {SOON}", f"dpia: bring it; Dr Okafor; {SOON}"]
+    record_decision(propose("approve-with-conditions", "ct-triage", conditions=asked, **said))
+    with pytest.raises(GateError, match="a key that nobody enrolled"):
+        meet(paper, "C1", by="Dr Cso", key=new_key("Nobody"))
+    assert meet(paper, "C1", key=ring["secretary"]).conditions[0].closed_by == "Dr Secretary"
+
+
+def test_a_clock_that_is_behind_closes_nothing(signed, paper, ring):
+    ahead = (datetime.now(UTC) + timedelta(minutes=10)).isoformat(timespec="microseconds")
+    forged(signed, ring["cso"], at=ahead, condition="C1", event="met")
+    with pytest.raises(GateError, match="the last closing bears a later time"):
+        meet(paper, key=ring["cso"])

@@ -201,3 +201,14 @@ def test_an_approval_before_it_was_given_up_ends_nothing(approved):
     assert [c.word for c in usecase.find("ct-triage").conditions] == [
         "open", "given up", "open", "open",
     ]  # fmt: skip
+
+
+def test_a_condition_on_the_conditions_themselves_can_be_met(approved, answer_gates, paper):
+    answer_gates("dpia", "conditions")
+    asked = [f"dpia: bring it; Dr Okafor; {SOON}", f"conditions: bring both; Ana; {SOON}"]
+    said = {"gate": "G1", "rationale": "Go on.", "by": "Board"}
+    later = record_decision(
+        propose("approve-with-conditions", "ct-triage", conditions=asked, **said)
+    )
+    case = close("met", "ct-triage", f"{later.id}/C2", by="Ana", evidence=paper)
+    assert [c.status for c in case.conditions if c.decision == later.id] == ["open", "met"]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 import rfc8785
@@ -13,6 +14,7 @@ from aiops.governance.decision import draft, propose, record_decision
 from aiops.governance.draft import record_signed, sign_draft, write_draft
 from aiops.governance.kept_policy import keep_policy
 from aiops.governance.kept_rules import keep_lifecycle, kept_lifecycle, lifecycle_sha256
+from aiops.governance.keyring import Keyring, read_keyring, revoke
 from aiops.governance.lawful import came_from, needed_by, rule_faults, rules_of, steps_skipped
 from aiops.governance.lifecycle import read_lifecycle
 from aiops.governance.people import is_same
@@ -160,6 +162,19 @@ def changed_policy(monkeypatch, *, former):
     monkeypatch.setattr("aiops.governance.kept_policy.read_policy", lambda name: later)
 
 
+def test_a_key_revoked_by_a_clock_that_is_ahead_signs_nothing_more(ring, stand, monkeypatch):
+    stand("planned")
+    revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
+    later = tuple(replace(m, until="2999") if m.until else m for m in read_keyring().members)
+    for room in ("signatures", "recording"):
+        monkeypatch.setattr(
+            f"aiops.governance.{room}.read_keyring",
+            lambda book: Keyring(later if book == "keys" else (), ()),
+        )
+    with pytest.raises(GateError, match="the key of Dr Cso is not in force: it was revoked"):
+        whole(ring, "G2")
+
+
 def test_a_policy_that_was_changed_since_is_kept_with_the_decision(home, stand, monkeypatch):
     stand("triage")
     record_decision(propose("approve", "ct-triage", gate="G0", **SAID))
@@ -236,8 +251,6 @@ def test_a_first_line_of_the_first_form_led_to_no_use(home):
 
 
 def test_a_key_that_was_revoked_signs_no_later_line_whatever_day_it_bears(ring, stand, people):
-    from aiops.governance.keyring import revoke
-
     stand("planned")
     revoke(ring["cso"].public.key_id, "lost", [ring["chair"], ring["ai lead"]])
     before = "2020-01-01T00:00:00.000000+00:00"
