@@ -244,8 +244,8 @@ def lapse_command(
 ) -> None:
     """Record that CONDITION of CASE will not be met: nothing is released then.
 
-    This is final, until an approval at the same step or a later one, of no weaker grade, that knew
-    of it. Of a signed approval, somebody in the ring signs it.
+    This is final, until a later approval, of no weaker grade, that knew of it. Of a signed
+    approval, somebody in the ring signs it.
     """
     from aiops.commands.decide import opened
     from aiops.governance.conditions import close

@@ -15,7 +15,6 @@ from aiops.config import Config
 from aiops.errors import ConfigError, GateError
 from aiops.governance import ledger
 from aiops.governance.closings import closing_fault, counted, needs_key, seal_closing
-from aiops.governance.lawful import STEPS
 from aiops.governance.lifecycle import suffices
 from aiops.lookup import pick
 
@@ -67,8 +66,8 @@ def standing_of(
 
     A condition ends with a later approval at the same step that answers its item: with a pass, or
     with a condition of its own. One that belongs to no item (``general``) stands until it is met
-    or given up. What was given up ends with the next approval at the step, or at one after it,
-    of no weaker grade, whose proposal knew of it.
+    or given up. What was given up ends with a later approval, of no weaker grade, whose proposal
+    knew of it.
 
     Parameters
     ----------
@@ -128,14 +127,8 @@ def _is_known(
     """Return whether a later approval, no weaker in grade, knew that this was given up."""
     if event is None or event["event"] != "lapse":
         return False
-    step = _step(record)
-    steps = STEPS[STEPS.index(step) :] if step in STEPS else (step,)
-    return any(
-        _step(r) in steps
-        and r["id"] in event.get("seen_by", ())
-        and suffices(r["grade"], record["grade"])
-        for r in later
-    )
+    seen_by = event.get("seen_by", ())
+    return any(r["id"] in seen_by and suffices(r["grade"], record["grade"]) for r in later)
 
 
 def close(

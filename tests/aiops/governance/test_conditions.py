@@ -176,7 +176,7 @@ def approval(number, conditions=(), evidence=()):
     }  # fmt: skip
 
 
-def test_what_was_given_up_ends_with_the_next_approval_at_the_step(approved, moved):
+def test_what_was_given_up_ends_with_the_next_approval_that_knew(approved, moved):
     close("lapse", "ct-triage", "C2", by="Ana")
     assert [c.word for c in usecase.find("ct-triage").conditions] == ["open", "given up"]
     moved("ct-triage", "triage", outcome="re-review", conditions=[])
@@ -186,7 +186,7 @@ def test_what_was_given_up_ends_with_the_next_approval_at_the_step(approved, mov
     assert case.warnings == []
 
 
-def test_what_was_given_up_ends_with_an_approval_at_a_later_step_too(approved):
+def test_what_was_given_up_ends_with_an_approval_at_another_step_too(approved):
     close("lapse", "ct-triage", "C2", by="Ana")
     later = approve("G1")
     case = usecase.find("ct-triage")
