@@ -102,7 +102,7 @@ def _envelope_fault(
         return "; ".join(told.faults) or "nobody signed it"
     if told.statement != _said(event):
         return "what was signed is not what the line says"
-    if event.get("proposal_id") != decision.get("proposal_id"):
+    if event.get("proposal_id", "") != decision.get("proposal_id", ""):
         return f"what was signed is about another {decision['id']}"
     for key in told.signed_by:
         mine = [m for m in ring.in_force(event["at"]) if m.key.key_id == key.key_id]

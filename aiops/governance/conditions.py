@@ -195,7 +195,7 @@ def close(
         "event": event,
         "case_id": case.id,
         "decision": told.decision,
-        "proposal_id": record["proposal_id"],
+        "proposal_id": record.get("proposal_id", ""),  # the first form of a record has none
         "condition": told.id.rpartition("/")[2],
         "evidence": evidence.name if evidence else "",
         "evidence_sha256": "",
