@@ -102,6 +102,8 @@ def decide_command(
             )
         _emit(record_signed(signed, may_be_unsigned=unsigned), as_json=as_json)
         return
+    if unsigned:
+        raise click.UsageError("--unsigned goes with --signed FILE: nothing else waits for names")
     missing = [name for name in ("use_case", "rationale", "by") if not fields[name]]
     if outcome is None or missing:
         wanted = ["OUTCOME", *(f"--{name.replace('_', '-')}" for name in missing)]

@@ -39,14 +39,25 @@ def keep(statement: Mapping[str, Any], envelope: Envelope) -> None:
         "at": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
     with ledger.held(ledger.DECISIONS):
-        for record in ledger.read_all():
-            if record.get("proposal_id") == entry["proposal_id"]:
-                raise GateError(
-                    f"this proposal was recorded already, as {record['id']}: nobody can add to it",
-                    where=f"sign {entry['use_case']}",
-                    fix="propose what shall come of it: aiops decide suspend or re-review",
-                )
+        require_unrecorded(statement)
         ledger.append(lambda earlier: entry, BOOK)
+
+
+def require_unrecorded(statement: Mapping[str, Any]) -> None:
+    """Refuse to add to a proposal that the ledger has.
+
+    Raises
+    ------
+    GateError
+        If it was recorded already.
+    """
+    for record in ledger.read_all():
+        if record.get("proposal_id") == statement["proposal_id"]:
+            raise GateError(
+                f"this draft was recorded already, as {record['id']}: nobody can add to it",
+                where=f"sign {statement['use_case']}",
+                fix="another decision is another draft: aiops decide … --draft FILE",
+            )
 
 
 def of_statement(statement: Mapping[str, Any]) -> list[Envelope]:

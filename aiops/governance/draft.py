@@ -263,13 +263,7 @@ def _require_may_sign(
     statement: dict[str, Any], pair: KeyPair, path: Path, *, is_dissent: bool = False
 ) -> None:
     book = book_of(str(statement["use_case"]))
-    for record in ledger.read_all():
-        if record.get("proposal_id") == statement["proposal_id"]:
-            raise GateError(
-                f"this draft was recorded already, as {record['id']}: nobody can add to it",
-                where=str(path),
-                fix="nothing to do; another decision is another draft",
-            )
+    dissents.require_unrecorded(statement)
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     force = {m.key.key_id for m in read_keyring(book).in_force(now)}
     person = pair.public.person

@@ -101,7 +101,8 @@ def require_same(statement: Statement, again: Statement) -> None:
     Raises
     ------
     GateError
-        If anything but the day counted from today, the effort or the report's page differs.
+        If anything differs but what moves on by itself: the day counted from today, the effort,
+        the report's page, papers, and the last line of the book of conditions.
     """
     loose = ("expires_at", "effort", "report_sha256", "documents", "conditions_head")
     changed = [name for name in again if name not in loose and statement.get(name) != again[name]]

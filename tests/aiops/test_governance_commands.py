@@ -120,6 +120,7 @@ def test_a_key_at_once_signs_at_once_and_a_dissent_is_shown(aiops, keys, tmp_pat
     alone = aiops("decide", "--signed", draft, code=3)
     assert alone.startswith("nobody has signed this draft")
     assert f"aiops decide --signed {draft} --unsigned" in alone
+    assert "goes with --signed" in aiops("decide", "reject", *REJECT, "--unsigned", code=2)
     said = aiops("decide", "--signed", draft, "--unsigned")
     assert "does not agree: Dr chair: It is ready." in said
     late = aiops("sign", draft, "--key", keys["ai lead"], code=3)
