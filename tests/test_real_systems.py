@@ -73,7 +73,7 @@ def test_the_vendors_claims_for_14_findings():
 
 
 def test_hippocampus_reaches_its_bar():
-    # Five minutes are some 1,300 steps on one machine and far fewer on another: fixed here.
+    # Five minutes are some 1,300 steps on one machine here, and not elsewhere: so they are fixed.
     done, folder = go("hippocampus_mri", "train.steps=500")
     first = done["evaluation"]["primary"][0]
     assert first["target"] == "mean"
